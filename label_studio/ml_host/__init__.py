@@ -1,0 +1,1 @@
+"""The fork's host: everything that knows Label Studio's tables, pages and commands."""

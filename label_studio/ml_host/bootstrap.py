@@ -1,0 +1,27 @@
+"""Make upstream importable and point Django at our settings; every entry point calls this first."""
+
+import os
+import sys
+from pathlib import Path
+
+UPSTREAM_ROOT = Path(__file__).resolve().parent.parent / '_upstream' / 'label_studio'
+SETTINGS_MODULE = 'label_studio.ml_host.settings'
+
+
+def prepare() -> None:
+    """Append upstream's folder to the path and name the settings module.
+
+    Upstream's apps import each other by short names (``core``, ``projects``, …). The folder is appended, not put
+    first: it also holds a package called ``tests`` and a ``sitecustomize`` that must not win over ours.
+    """
+    if str(UPSTREAM_ROOT) not in sys.path:
+        sys.path.append(str(UPSTREAM_ROOT))
+    os.environ.setdefault('DJANGO_SETTINGS_MODULE', SETTINGS_MODULE)
+
+
+def setup() -> None:
+    """Prepare the path and load Django with every app."""
+    prepare()
+    import django
+
+    django.setup()

@@ -1,0 +1,101 @@
+"""Upstream's settings, then ours: no telemetry, SQLite for concurrent writers, queues, plugin apps.
+
+Import order matters. Upstream's ``core.settings.label_studio`` reads ``django.conf.settings`` while it is being
+imported (to start Sentry), so the names of ``core.settings.base`` must already stand in this module, with the
+error reporting and the version check switched off.
+"""
+
+import os
+from pathlib import Path
+
+from core.settings.base import *  # noqa: F403
+from core.settings.base import BASE_DATA_DIR, DJANGO_DB_SQLITE, INSTALLED_APPS, LOGGING, RQ_QUEUES, TEMPLATES
+
+from label_studio.core.utils.params import get_bool_env, get_env
+
+SENTRY_DSN = None
+FRONTEND_SENTRY_DSN = None
+LATEST_VERSION_CHECK = False
+
+from core.settings.label_studio import *  # noqa: F403
+from core.settings.label_studio import DATABASES, DJANGO_DB
+
+# --- Privacy: nothing leaves the server --------------------------------------------------------------------------
+SENTRY_DSN = None
+FRONTEND_SENTRY_DSN = None
+LATEST_VERSION_CHECK = False
+COLLECT_ANALYTICS = False
+
+# --- Database ----------------------------------------------------------------------------------------------------
+if DJANGO_DB == DJANGO_DB_SQLITE:
+    # Web threads, workers and background runs write at the same time: readers never block (WAL), writers queue
+    # for the lock from the first statement on (IMMEDIATE) instead of failing in the middle of a transaction.
+    DATABASES['default'].setdefault('OPTIONS', {}).update(
+        timeout=float(get_env('SQLITE_BUSY_TIMEOUT', 30)),
+        transaction_mode='IMMEDIATE',
+        init_command='PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;',
+    )
+
+# --- Machine learning --------------------------------------------------------------------------------------------
+ML_DATA_DIR = Path(BASE_DATA_DIR) / 'ml'
+ML_LOG_DIR = ML_DATA_DIR / 'logs'
+ML_VERSION_DIR = ML_DATA_DIR / 'versions'
+ML_WORK_DIR = ML_DATA_DIR / 'work'
+ML_CACHE_DIR = ML_DATA_DIR / 'cache'
+# Plugin that is enabled on every new project whose label config it can serve.
+ML_DEFAULT_BACKEND = get_env('ML_DEFAULT_BACKEND', '')
+# Entry points that are not loaded at all, by name.
+ML_EXCLUDED_BACKENDS = [name for name in get_env('ML_EXCLUDED_BACKENDS', '').split(',') if name]
+# How long opening a task may wait for a prediction, in seconds.
+ML_OPEN_BUDGET = float(get_env('ML_OPEN_BUDGET', 2.0))
+# How long one batch may compute before the model counts as hanging, in seconds.
+ML_PREDICT_TIMEOUT = float(get_env('ML_PREDICT_TIMEOUT', 60.0))
+# Failures in a row that open the circuit breaker, and how long it stays open, in seconds.
+ML_BREAKER_FAILURES = int(get_env('ML_BREAKER_FAILURES', 3))
+ML_BREAKER_SECONDS = float(get_env('ML_BREAKER_SECONDS', 60.0))
+# Resident models kept in one process.
+ML_RESIDENT_MODELS = int(get_env('ML_RESIDENT_MODELS', 4))
+# Largest file that a task may bring, in bytes, and largest image, in pixels.
+ML_MAX_FILE_BYTES = int(get_env('ML_MAX_FILE_BYTES', 100 * 1024 * 1024))
+ML_MAX_IMAGE_PIXELS = int(get_env('ML_MAX_IMAGE_PIXELS', 100_000_000))
+# Seconds allowed for fetching one file by URL.
+ML_FETCH_TIMEOUT = float(get_env('ML_FETCH_TIMEOUT', 20.0))
+# Bytes of fetched files kept on disk.
+ML_FILE_CACHE_BYTES = int(get_env('ML_FILE_CACHE_BYTES', 2 * 1024**3))
+# Share of labeled tasks held out for evaluation.
+ML_HELD_OUT_SHARE = float(get_env('ML_HELD_OUT_SHARE', 0.2))
+# A training run that has not reported for this long is taken to be lost, in seconds.
+ML_RUN_LOST_AFTER = float(get_env('ML_RUN_LOST_AFTER', 60.0))
+# How often a lost run is started again before it is marked failed.
+ML_RUN_ATTEMPTS = int(get_env('ML_RUN_ATTEMPTS', 2))
+ML_TRAINING_TIMEOUT = int(get_env('ML_TRAINING_TIMEOUT', 24 * 3600))
+
+# --- Queues ------------------------------------------------------------------------------------------------------
+from label_studio.ml_host.queues import queue_connection
+
+ML_TRAIN_QUEUE = 'ml_train'
+_CONNECTION = queue_connection(os.environ)
+RQ_QUEUES = {name: {**_CONNECTION, 'DEFAULT_TIMEOUT': 180} for name in RQ_QUEUES}
+RQ_QUEUES[ML_TRAIN_QUEUE] = {**_CONNECTION, 'DEFAULT_TIMEOUT': ML_TRAINING_TIMEOUT}
+
+# --- Apps, pages -------------------------------------------------------------------------------------------------
+from label_studio.ml_host.plugins import installed_plugin_apps
+
+INSTALLED_APPS = [
+    *INSTALLED_APPS,
+    'django_htmx',
+    'label_studio.ml_host',
+    *installed_plugin_apps(exclude=ML_EXCLUDED_BACKENDS, taken=INSTALLED_APPS),
+]
+ROOT_URLCONF = 'label_studio.ml_host.urls'
+WSGI_APPLICATION = 'label_studio.ml_host.wsgi.application'
+# Our base.html extends upstream's template of the same name, so its folder has to come first.
+TEMPLATES[0]['DIRS'] = [str(Path(__file__).parent / 'templates'), *TEMPLATES[0]['DIRS']]
+
+# --- Logs --------------------------------------------------------------------------------------------------------
+from label_studio.ml_host.logs import logging_config
+
+LOGGING = logging_config(LOGGING, ML_LOG_DIR, level=get_env('ML_LOG_LEVEL', 'INFO'))
+
+# HTTP ML backends on this machine or in a private network: only with an explicit setting.
+ML_BLOCK_LOCAL_IP = get_bool_env('ML_BLOCK_LOCAL_IP', True)

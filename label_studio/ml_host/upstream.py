@@ -1,0 +1,118 @@
+"""The only door to upstream: the names we use of it, and the places where we change what it does.
+
+`NAMES` says which upstream objects the fork uses; they are imported on first use, so this module may be imported
+before Django's apps are loaded. `SEAMS` lists every replaced piece of behaviour. A replacement wraps the original and
+calls it for everything that is not a plugin; what it relies on is checked when the server starts.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from importlib import import_module
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+# Name here -> module of upstream, and the name there where it differs.
+NAMES: dict[str, str] = {
+    'Annotation': 'tasks.models',
+    'AnnotationDraft': 'tasks.models',
+    'MLApiResult': 'ml.api_connector',
+    'MLBackendState': 'ml.models',
+    'Organization': 'organizations.models',
+    'Prediction': 'tasks.models',
+    'Project': 'projects.models',
+    'SsrfBlockedUrlError': 'core.utils.exceptions',
+    'Task': 'tasks.models',
+    'UpstreamMLBackend': 'ml.models:MLBackend',
+    'User': 'users.models',
+    'ViewClassPermission': 'core.permissions',
+    'Webhook': 'webhooks.models',
+    'all_permissions': 'core.permissions',
+    'find_dir': 'core.utils.io',
+    'read_yaml': 'core.utils.io',
+    'ssrf_safe_get': 'core.utils.io',
+    'start_browser': 'core.utils.common',
+    'validate_upload_url': 'core.utils.io',
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = NAMES.get(name)
+    if home is None:
+        raise AttributeError(f'{name} is not among the upstream names that the fork uses; add it to NAMES')
+    module, _, attribute = home.partition(':')
+    return getattr(import_module(module), attribute or name)
+
+
+@dataclass(frozen=True)
+class Seam:
+    """One replaced piece of upstream behaviour.
+
+    Attributes:
+        target: ``"module:attribute"`` or ``"module:Class.attribute"`` in upstream.
+        replacement: ``"module:function"`` of ours; called with the original first, then the call's own arguments.
+        parameters: Names of the original's parameters that the replacement relies on, in order.
+        why: The reason, in a sentence.
+    """
+
+    target: str
+    replacement: str
+    parameters: tuple[str, ...]
+    why: str
+
+
+SEAMS: tuple[Seam, ...] = ()
+
+
+def _resolve(target: str) -> tuple[Any, str]:
+    module_name, _, path = target.partition(':')
+    owner: Any = import_module(module_name)
+    *parents, name = path.split('.')
+    for parent in parents:
+        owner = getattr(owner, parent)
+    return owner, name
+
+
+def check_seam(seam: Seam) -> None:
+    """Fail when upstream no longer is what the replacement relies on.
+
+    Raises:
+        ImproperlyConfigured: Names the seam and the difference.
+    """
+    try:
+        owner, name = _resolve(seam.target)
+        original = inspect.unwrap(getattr(owner, name))
+    except (ImportError, AttributeError) as error:
+        raise ImproperlyConfigured(f'Upstream changed: {seam.target} is gone ({error}). {seam.why}') from error
+    found = tuple(inspect.signature(original).parameters)
+    if found[: len(seam.parameters)] != seam.parameters:
+        raise ImproperlyConfigured(
+            f'Upstream changed: {seam.target} takes {found}, the fork relies on {seam.parameters}. {seam.why}'
+        )
+
+
+def _wrap(original: Callable[..., Any], replacement: str) -> Callable[..., Any]:
+    @wraps(original)
+    def seam(*args: Any, **kwargs: Any) -> Any:
+        module_name, _, name = replacement.partition(':')
+        return getattr(import_module(module_name), name)(original, *args, **kwargs)
+
+    seam.is_seam = True
+    return seam
+
+
+def install_seams() -> None:
+    """Check and put every seam in place, once; called when our app is ready."""
+    for seam in SEAMS:
+        owner, name = _resolve(seam.target)
+        current = inspect.getattr_static(owner, name)
+        function = current.__func__ if isinstance(current, staticmethod) else current
+        if getattr(function, 'is_seam', False):
+            continue
+        check_seam(seam)
+        wrapped = _wrap(function, seam.replacement)
+        setattr(owner, name, staticmethod(wrapped) if isinstance(current, staticmethod) else wrapped)

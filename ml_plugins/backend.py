@@ -1,0 +1,170 @@
+"""The class that a plugin's author writes: one loaded model that predicts and may train."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from ml_plugins.exceptions import LabelConfigError
+from ml_plugins.label_config import LabelConfig
+from ml_plugins.params import Param, resolve_params
+from ml_plugins.types import Example, Interaction, Prediction, Task, TaskFailure, VersionFiles
+
+
+@dataclass(frozen=True)
+class Serves:
+    """A pair of tags that a backend can fill, e.g. ``Serves('Choices', 'Image')``."""
+
+    control: str
+    object: str
+
+
+class Dataset(Protocol):
+    """This project's labeled tasks, streamed from the database: iterate as often as needed."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Example]: ...
+
+    @property
+    def train(self) -> Iterator[Example]:
+        """Examples to learn from."""
+        ...
+
+    @property
+    def held_out(self) -> Iterator[Example]:
+        """Examples of the stable evaluation split, never trained on."""
+        ...
+
+
+class Run(Protocol):
+    """What ``fit`` gets to report, to store files and to be stopped.
+
+    Attributes:
+        directory: Private and empty; what is left in it becomes the version's artifact.
+        cache_directory: Kept between the runs of one project and backend, e.g. for features.
+        device: ``"cpu"`` or a CUDA device such as ``"cuda:0"``.
+        previous: Files of the version in service, or None.
+    """
+
+    directory: Path
+    cache_directory: Path
+    device: str
+    previous: VersionFiles | None
+
+    def progress(self, done: int, total: int, **metrics: float) -> None:
+        """Report progress and metrics; raises `TrainingCancelledError` once a stop was asked for."""
+        ...
+
+    def log(self, message: str) -> None:
+        """Write a line into the run's log, which the page shows live."""
+        ...
+
+    def skip(self, task_id: int | None, reason: str) -> None:
+        """Report a task that cannot be used; the page lists it."""
+        ...
+
+    def should_stop(self) -> bool:
+        """Whether somebody pressed Cancel or the worker is shutting down."""
+        ...
+
+
+@dataclass(frozen=True)
+class BackendContext:
+    """What a host gives a backend.
+
+    Attributes:
+        label_config: The project's label config.
+        params: Values by parameter name; checked, defaults filled in.
+        version: The trained version to load, or None before the first one.
+        device: ``"cpu"`` or a CUDA device such as ``"cuda:0"``.
+        cache_directory: A folder that may be used for files kept between calls.
+    """
+
+    label_config: LabelConfig
+    params: Mapping[str, Any] = field(default_factory=dict)
+    version: VersionFiles | None = None
+    device: str = 'cpu'
+    project_id: int | None = None
+    cache_directory: Path | None = None
+
+
+class MLBackend(ABC):
+    """One model, resident in the server for one project and version.
+
+    The host calls `setup` once, then `predict` as often as needed from one thread, then `close`. A new version is a
+    new instance. `fit` runs on another instance, in a worker.
+
+    Attributes:
+        serves: Pairs of tags this backend can fill; at least one must stand in the label config.
+        params: Parameters that a project may set.
+        max_batch: Most tasks handed to one `predict` call.
+        needs_training: True when nothing can be predicted before the first version.
+    """
+
+    serves: ClassVar[Sequence[Serves]] = ()
+    params: ClassVar[Sequence[Param]] = ()
+    max_batch: ClassVar[int] = 16
+    needs_training: ClassVar[bool] = False
+
+    def __init__(self, context: BackendContext) -> None:
+        self.context = context
+        self.label_config = context.label_config
+        self.param_values = resolve_params(type(self).params, context.params)
+        self.version = context.version
+        self.device = context.device
+
+    @classmethod
+    def check(cls, label_config: LabelConfig) -> None:
+        """Refuse a label config that this backend cannot serve; override for finer rules.
+
+        Raises:
+            LabelConfigError: Names the tag that is missing.
+        """
+        if not cls.serves or any(label_config.controls(pair.control, pair.object) for pair in cls.serves):
+            return
+        wanted = ' or '.join(f'<{pair.control}> on <{pair.object}>' for pair in cls.serves)
+        raise LabelConfigError(f'it needs {wanted}, and the label config has {label_config.summary()}')
+
+    @classmethod
+    def can_fit(cls) -> bool:
+        """Whether this backend trains, i.e. overrides `fit`."""
+        return cls.fit is not MLBackend.fit
+
+    def setup(self) -> None:
+        """Load the model. Called once, before the first `predict`, never per request."""
+
+    @abstractmethod
+    def predict(
+        self, tasks: Sequence[Task], interaction: Interaction | None = None
+    ) -> Sequence[Prediction | TaskFailure | None]:
+        """Predict a batch.
+
+        Args:
+            tasks: At most `max_batch` tasks.
+            interaction: Set when an annotator clicked or drew; then there is one task.
+
+        Returns:
+            One item a task, in order: a `Prediction`, a `TaskFailure` with the reason, or None for "nothing to say".
+        """
+
+    def fit(self, dataset: Dataset, run: Run) -> Mapping[str, float]:
+        """Train on the project's annotations; leave the version's files in ``run.directory``.
+
+        Args:
+            dataset: Labeled tasks with a stable held-out split.
+            run: Progress, log, cancel, directories, device and the previous version.
+
+        Returns:
+            Metrics by name, e.g. ``{"accuracy": 0.93}``.
+
+        Raises:
+            TrainingError: Training cannot be done; the message is shown to the person as it is.
+        """
+        raise NotImplementedError(f'{type(self).__name__} does not train')
+
+    def close(self) -> None:
+        """Release memory; called when the model leaves the server."""

