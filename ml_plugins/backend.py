@@ -46,7 +46,8 @@ class Run(Protocol):
     Attributes:
         directory: Private and empty; what is left in it becomes the version's artifact.
         cache_directory: Kept between the runs of one project and backend, e.g. for features.
-        device: ``"cpu"`` or a CUDA device such as ``"cuda:0"``.
+        device: ``"cpu"``, a CUDA device such as ``"cuda:0"``, or ``"auto"``; `ml_plugins.torch_support.pick_device`
+            turns it into a device of torch, so that backends without torch never import it.
         previous: Files of the version in service, or None.
     """
 
@@ -80,14 +81,15 @@ class BackendContext:
         label_config: The project's label config.
         params: Values by parameter name; checked, defaults filled in.
         version: The trained version to load, or None before the first one.
-        device: ``"cpu"`` or a CUDA device such as ``"cuda:0"``.
+        device: ``"cpu"``, a CUDA device such as ``"cuda:0"``, or ``"auto"``; `ml_plugins.torch_support.pick_device`
+            turns it into a device of torch, so that backends without torch never import it.
         cache_directory: A folder that may be used for files kept between calls.
     """
 
     label_config: LabelConfig
     params: Mapping[str, Any] = field(default_factory=dict)
     version: VersionFiles | None = None
-    device: str = 'cpu'
+    device: str = 'auto'
     project_id: int | None = None
     cache_directory: Path | None = None
 
@@ -103,12 +105,14 @@ class MLBackend(ABC):
         params: Parameters that a project may set.
         max_batch: Most tasks handed to one `predict` call.
         needs_training: True when nothing can be predicted before the first version.
+        is_interactive: True when `predict` answers clicks and boxes that annotators make in the editor.
     """
 
     serves: ClassVar[Sequence[Serves]] = ()
     params: ClassVar[Sequence[Param]] = ()
     max_batch: ClassVar[int] = 16
     needs_training: ClassVar[bool] = False
+    is_interactive: ClassVar[bool] = False
 
     def __init__(self, context: BackendContext) -> None:
         self.context = context
@@ -134,7 +138,7 @@ class MLBackend(ABC):
         """Whether this backend trains, i.e. overrides `fit`."""
         return cls.fit is not MLBackend.fit
 
-    def setup(self) -> None:
+    def setup(self) -> None:  # noqa: B027
         """Load the model. Called once, before the first `predict`, never per request."""
 
     @abstractmethod
@@ -166,5 +170,5 @@ class MLBackend(ABC):
         """
         raise NotImplementedError(f'{type(self).__name__} does not train')
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Release memory; called when the model leaves the server."""

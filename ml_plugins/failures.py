@@ -70,6 +70,12 @@ class FailureLog:
             if listener not in self._listeners:
                 self._listeners.append(listener)
 
+    def stop_listening(self, listener: Callable[[PluginFailure], None]) -> None:
+        """Undo `listen`."""
+        with self._lock:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
     def record(self, failure: PluginFailure) -> None:
         """Keep one failure, log it, and tell the listeners."""
         with self._lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING
 
 from ml_plugins.exceptions import TaskDataError
@@ -13,7 +14,15 @@ if TYPE_CHECKING:
 
 # Largest picture that is decoded, in pixels; a host may lower or raise it.
 max_image_pixels = 100_000_000
-_REFERENCES = ('http://', 'https://', '/data/', 's3://', 'gs://', 'azure-blob://', 'redis://', '/tasks/')
+_REFERENCE = re.compile(
+    r'https?://|s3://|gs://|azure-blob://|redis://|/data/|/tasks/|/storage-data/|(/[\w.-]+)?/data/(upload|local-files)/'
+    r'|upload/\d+/\S+$|data:[\w.+-]*/?[\w.+-]*(;[\w=.-]+)*;base64,'
+)
+_WEB_PAGE = re.compile(rb'\s*(<!--.*?-->\s*)*<(!doctype html|html|head|body)\b', re.IGNORECASE | re.DOTALL)
+_MARKUP = re.compile(rb'(\xef\xbb\xbf)?\s*<([!?]?[a-z]+)', re.IGNORECASE)
+_PICTURE_STARTS = (b'\xff\xd8\xff', b'\x89PNG\r\n', b'GIF8', b'II*\0', b'MM\0*', b'BM')
+# Decoding PostScript would start Ghostscript, and metafiles are decoded by the operating system, on a stranger's file.
+_REFUSED_FORMATS = frozenset({'EPS', 'WMF'})
 
 
 def files_of(task: Task, key: str) -> TaskFiles:
@@ -29,7 +38,7 @@ def files_of(task: Task, key: str) -> TaskFiles:
 
 def is_reference(value: str) -> bool:
     """Whether a field's value points at a file instead of being the text itself."""
-    return value.startswith(_REFERENCES)
+    return _REFERENCE.match(value) is not None
 
 
 def text_of(task: Task, key: str) -> str:
@@ -48,23 +57,55 @@ def text_of(task: Task, key: str) -> str:
 
 def image_of(task: Task, key: str) -> Image:
     """See `Task.image`."""
-    from PIL import Image as PILImage
     from PIL import ImageOps
 
     content = files_of(task, key).read(task, key)
     try:
-        picture = PILImage.open(io.BytesIO(content))
+        picture = _open(content)
     except Exception as error:
-        start = content[:60].decode('latin-1').strip().splitlines()
-        looks = ' (it starts like a web page)' if start and start[0].lstrip().startswith('<') else ''
-        raise TaskDataError(task.id, key, f'is not a picture that can be read{looks}') from error
+        raise TaskDataError(task.id, key, _why_no_picture(content)) from error
     width, height = picture.size
     if width * height > max_image_pixels:
-        limit = max_image_pixels / 1e6
+        million, limit = width * height / 1e6, max_image_pixels / 1e6
         raise TaskDataError(
-            task.id, key, f'has {width}x{height} pixels, {width * height / 1e6:.0f} million; the limit is {limit:.0f}'
+            task.id, key, f'has {width}x{height} pixels, {million:.4g} million; the limit is {limit:.4g} million'
         )
     try:
         return ImageOps.exif_transpose(picture).convert('RGB')
     except Exception as error:
         raise TaskDataError(task.id, key, f'is a damaged picture: {error}') from error
+
+
+def _open(content: bytes) -> Image:
+    """The picture with its size read and nothing decoded, however large it says it is."""
+    from PIL import Image as PILImage
+
+    PILImage.init()
+    allowed = [name for name in PILImage.ID if name not in _REFUSED_FORMATS]
+    try:
+        return PILImage.open(io.BytesIO(content), formats=allowed)
+    except (PILImage.DecompressionBombError, PILImage.DecompressionBombWarning):
+        # Pillow's own limit is one global of the process, not ours to change, and its error hides the size. The
+        # decoders themselves only read the header; what may be decoded is decided by our caller.
+        for name in allowed:
+            decoder, accepts = PILImage.OPEN[name]
+            if accepts is None or accepts(content[:16]) is True:
+                try:
+                    return decoder(io.BytesIO(content), '')
+                except (SyntaxError, IndexError, TypeError, KeyError, EOFError, ValueError, OSError):
+                    continue
+        raise
+
+
+def _why_no_picture(content: bytes) -> str:
+    if not content:
+        return 'is empty: there are no bytes where a picture should be'
+    if _WEB_PAGE.match(content[:2000]):
+        return 'is not a picture that can be read: it is a web page (HTML)'
+    markup = _MARKUP.match(content[:200])
+    if markup:
+        kind = 'an SVG drawing' if b'<svg' in content[:2000].lower() else 'a text with markup (XML or HTML)'
+        return f'is not a picture that can be read: it is {kind}'
+    if content.startswith(_PICTURE_STARTS):
+        return 'is a damaged picture: its header cannot be read'
+    return f'is not a picture that can be read ({len(content)} bytes of another kind)'

@@ -13,6 +13,14 @@ class MLHostConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect the fork to upstream once every app is loaded."""
+        from django.conf import settings
+
+        import ml_plugins.task_data
+        from label_studio.ml_host import failures
+        from label_studio.ml_host.enabling import signals
         from label_studio.ml_host.upstream import install_seams
 
         install_seams()
+        ml_plugins.task_data.max_image_pixels = settings.ML_MAX_IMAGE_PIXELS
+        signals.connect()
+        failures.keep_failures()

@@ -53,6 +53,8 @@ ML_PREDICT_TIMEOUT = float(get_env('ML_PREDICT_TIMEOUT', 60.0))
 # Failures in a row that open the circuit breaker, and how long it stays open, in seconds.
 ML_BREAKER_FAILURES = int(get_env('ML_BREAKER_FAILURES', 3))
 ML_BREAKER_SECONDS = float(get_env('ML_BREAKER_SECONDS', 60.0))
+# Where models run: "cpu", a CUDA device such as "cuda:0", or "auto" for the best there is.
+ML_DEVICE = get_env('ML_DEVICE', 'auto')
 # Resident models kept in one process.
 ML_RESIDENT_MODELS = int(get_env('ML_RESIDENT_MODELS', 4))
 # Largest file that a task may bring, in bytes, and largest image, in pixels.

@@ -20,11 +20,15 @@ from django.core.exceptions import ImproperlyConfigured
 NAMES: dict[str, str] = {
     'Annotation': 'tasks.models',
     'AnnotationDraft': 'tasks.models',
+    'FileUpload': 'data_import.models',
+    'LabelStudioAPIException': 'core.utils.exceptions',
+    'LocalFilesImportStorage': 'io_storages.localfiles.models',
     'MLApiResult': 'ml.api_connector',
     'MLBackendState': 'ml.models',
     'Organization': 'organizations.models',
     'Prediction': 'tasks.models',
     'Project': 'projects.models',
+    'RedisImportStorage': 'io_storages.redis.models',
     'SsrfBlockedUrlError': 'core.utils.exceptions',
     'Task': 'tasks.models',
     'UpstreamMLBackend': 'ml.models:MLBackend',
@@ -32,8 +36,11 @@ NAMES: dict[str, str] = {
     'ViewClassPermission': 'core.permissions',
     'Webhook': 'webhooks.models',
     'all_permissions': 'core.permissions',
+    'enforce_csrf_checks': 'core.middleware',
     'find_dir': 'core.utils.io',
+    'get_storage_classes': 'io_storages.models',
     'read_yaml': 'core.utils.io',
+    'replace_task_data_undefined_with_config_field': 'core.label_config',
     'ssrf_safe_get': 'core.utils.io',
     'start_browser': 'core.utils.common',
     'validate_upload_url': 'core.utils.io',
@@ -65,7 +72,44 @@ class Seam:
     why: str
 
 
-SEAMS: tuple[Seam, ...] = ()
+SEAMS: tuple[Seam, ...] = (
+    Seam(
+        'ml.api_connector:MLApi._request',
+        'label_studio.ml_host.serving.transport:request',
+        ('self', 'url_suffix', 'request', 'verbose', 'method'),
+        'Plugins answer in process instead of over HTTP.',
+    ),
+    Seam(
+        'ml.models:MLBackend.get_versions',
+        'label_studio.ml_host.serving.transport:versions',
+        ('self',),
+        'The versions request carries no project, so it cannot be answered in the transport.',
+    ),
+    Seam(
+        'ml.models:MLBackend.predict_tasks',
+        'label_studio.ml_host.prelabeling.seams:predict_tasks',
+        ('self', 'tasks'),
+        'Health, setup and some forty SQL statements a prediction are not needed in process.',
+    ),
+    Seam(
+        'ml.serializers:MLBackendSerializer.validate_url',
+        'label_studio.ml_host.serving.transport:validate_url',
+        ('self', 'value'),
+        'A plugin has an address that no network knows.',
+    ),
+    Seam(
+        'tasks.api:TaskAPI.get',
+        'label_studio.ml_host.prelabeling.seams:open_task',
+        ('self', 'request', 'pk'),
+        'Upstream predicts only tasks without any prediction and keeps showing those of old versions.',
+    ),
+    Seam(
+        'tasks.models:Task.get_predictions_for_prelabeling',
+        'label_studio.ml_host.prelabeling.seams:predictions_for_stream',
+        ('self',),
+        'The label stream predicts within a time budget and with few statements.',
+    ),
+)
 
 
 def _resolve(target: str) -> tuple[Any, str]:

@@ -1,0 +1,28 @@
+"""Kit for authors: prove a backend against the contract without a server, and stand-ins to do it with."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ml_plugins.testing.checks import check_backend
+    from ml_plugins.testing.contract import BackendContract
+    from ml_plugins.testing.fakes import MemoryDataset, MemoryFiles, MemoryRun, example_of
+
+# The contract needs pytest, which a server need not have; so each name is resolved on first use.
+_HOME_OF = {
+    'BackendContract': 'contract',
+    'MemoryDataset': 'fakes',
+    'MemoryFiles': 'fakes',
+    'MemoryRun': 'fakes',
+    'check_backend': 'checks',
+    'example_of': 'fakes',
+}
+
+__all__ = ['BackendContract', 'MemoryDataset', 'MemoryFiles', 'MemoryRun', 'check_backend', 'example_of']
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(import_module(f'{__name__}.{home}'), name)

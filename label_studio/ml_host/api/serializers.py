@@ -1,0 +1,125 @@
+"""What the API sends and takes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rest_framework import serializers
+
+from label_studio.ml_host.models import ModelVersion, TrainingRun
+
+
+class PluginFailureSerializer(serializers.Serializer):
+    """Why a plugin could not be loaded."""
+
+    stage = serializers.CharField(source='stage.value')
+    error = serializers.CharField()
+    traceback = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
+class PluginSerializer(serializers.Serializer):
+    """One installed plugin."""
+
+    name = serializers.CharField()
+    title = serializers.CharField()
+    description = serializers.SerializerMethodField()
+    package = serializers.CharField(source='candidate.distribution')
+    version = serializers.CharField(source='candidate.version')
+    usable = serializers.BooleanField(source='is_usable')
+    failures = PluginFailureSerializer(source='load_failures', many=True)
+
+    def get_description(self, plugin) -> str:
+        """The sentence that the plugin's author wrote."""
+        return str(plugin.config.description) if plugin.is_usable else ''
+
+
+class ModelVersionSerializer(serializers.ModelSerializer):
+    """One trained version."""
+
+    label = serializers.CharField(read_only=True)
+    in_service = serializers.SerializerMethodField()
+
+    class Meta:
+        model = ModelVersion
+        fields: ClassVar = [
+            'id',
+            'number',
+            'label',
+            'in_service',
+            'metrics',
+            'params',
+            'trained_on',
+            'size',
+            'digest',
+            'created_at',
+        ]
+
+    def get_in_service(self, version) -> bool:
+        """Whether predictions come from this version."""
+        return version.pk == self.context.get('in_service_id')
+
+
+class TrainingRunSerializer(serializers.ModelSerializer):
+    """One training run."""
+
+    percent = serializers.IntegerField(read_only=True)
+    version = serializers.IntegerField(source='version.number', default=None, read_only=True)
+
+    class Meta:
+        model = TrainingRun
+        fields: ClassVar = [
+            'id',
+            'backend',
+            'state',
+            'percent',
+            'done',
+            'total',
+            'metrics',
+            'params',
+            'skipped',
+            'error',
+            'traceback',
+            'cancel_requested',
+            'attempts',
+            'version',
+            'created_by',
+            'created_at',
+            'started_at',
+            'heartbeat_at',
+            'ended_at',
+        ]
+
+
+class BackendStateSerializer(serializers.Serializer):
+    """One plugin as seen from one project."""
+
+    name = serializers.CharField()
+    title = serializers.CharField()
+    description = serializers.CharField()
+    package = serializers.CharField()
+    package_version = serializers.CharField()
+    usable = serializers.BooleanField()
+    enabled = serializers.BooleanField()
+    can_train = serializers.BooleanField()
+    why_not = serializers.CharField(help_text='Why it cannot be enabled on this project; empty when it can.')
+    params = serializers.DictField(help_text='Parameters in force, defaults filled in.')
+    version_in_service = serializers.IntegerField(allow_null=True)
+    circuit_breaker = serializers.CharField(allow_null=True, help_text='State of the breaker; null when all is well.')
+    latest_run = TrainingRunSerializer(allow_null=True)
+
+
+class BackendChangeSerializer(serializers.Serializer):
+    """What PATCH may change."""
+
+    enabled = serializers.BooleanField(required=False)
+    params = serializers.DictField(
+        required=False, help_text='Replaces all parameters of the project; names left out go back to their default.'
+    )
+
+
+class ErrorSerializer(serializers.Serializer):
+    """Body of an error."""
+
+    detail = serializers.CharField()
+    code = serializers.CharField()

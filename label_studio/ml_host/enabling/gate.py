@@ -1,0 +1,41 @@
+"""The one gate: may this plugin be used for this project now? Every door asks here."""
+
+from __future__ import annotations
+
+from django.db.models import OuterRef, Subquery
+
+from label_studio.ml_host.models import ProjectBackend
+from ml_plugins.registry import registry
+
+
+def active(project_id: int, backend: str) -> ProjectBackend | None:
+    """The row of an enabled, usable plugin, with its version in service; None when it must not be used."""
+    if not _is_usable(backend):
+        return None
+    return (
+        ProjectBackend.objects.select_related('in_service')
+        .filter(project_id=project_id, backend=backend, enabled=True)
+        .first()
+    )
+
+
+def active_of_project(project_id: int, task_id: int | None = None) -> list[ProjectBackend]:
+    """Every enabled, usable plugin of a project with its version in service, oldest first; one SQL statement.
+
+    With a task, each row carries ``predicted_by``: the version of its newest prediction of that task, or None.
+    """
+    from label_studio.ml_host.upstream import Prediction
+
+    rows = (
+        ProjectBackend.objects.select_related('in_service', 'connection')
+        .filter(project_id=project_id, enabled=True)
+        .order_by('id')
+    )
+    if task_id is not None:
+        made = Prediction.objects.filter(task_id=task_id, model_id=OuterRef('connection_id')).order_by('-id')
+        rows = rows.annotate(predicted_by=Subquery(made.values('model_version')[:1]))
+    return [row for row in rows if _is_usable(row.backend)]
+
+
+def _is_usable(backend: str) -> bool:
+    return backend in registry and registry.get(backend).is_usable

@@ -1,0 +1,71 @@
+"""Keep plugins and upstream's rows in step, and give new projects the server's default backend."""
+
+from __future__ import annotations
+
+import logging
+
+from django.conf import settings
+from django.db.models.signals import post_delete, post_save
+
+from label_studio.ml_host.enabling import services
+from label_studio.ml_host.models import ProjectBackend
+from ml_plugins.registry import registry
+
+logger = logging.getLogger(__name__)
+
+
+def connect() -> None:
+    """Listen to upstream's models; called once, when our app is ready."""
+    from label_studio.ml_host.upstream import Project, UpstreamMLBackend, Webhook
+
+    post_save.connect(on_project_saved, sender=Project, dispatch_uid='ml_host.default_backend')
+    post_save.connect(on_connection_saved, sender=UpstreamMLBackend, dispatch_uid='ml_host.connected')
+    post_delete.connect(on_connection_deleted, sender=UpstreamMLBackend, dispatch_uid='ml_host.disconnected')
+    post_save.connect(on_webhook_saved, sender=Webhook, dispatch_uid='ml_host.webhook')
+
+
+def on_project_saved(sender, instance, created: bool, raw: bool = False, **kwargs) -> None:
+    """Enable the default backend on a new project as soon as its label config can be served."""
+    name = settings.ML_DEFAULT_BACKEND
+    if raw or not name or name not in registry:
+        return
+    if created:
+        row, _ = ProjectBackend.objects.get_or_create(
+            project=instance, backend=name, defaults={'awaits_label_config': True}
+        )
+        waits = row.awaits_label_config
+    else:
+        waits = ProjectBackend.objects.filter(project=instance, backend=name, awaits_label_config=True).exists()
+    if waits and not services.why_not(instance, registry.get(name)):
+        services.enable(instance, name)
+
+
+def on_connection_saved(sender, instance, created: bool, raw: bool = False, **kwargs) -> None:
+    """A plugin connected through upstream's own API is enabled by that."""
+    name = services.plugin_name(instance.url)
+    if raw or not created or not name:
+        return
+    row, _ = ProjectBackend.objects.get_or_create(project=instance.project, backend=name)
+    if row.connection_id is None:
+        row.connection = instance
+        row.save(update_fields=['connection', 'updated_at'])
+    if not row.enabled:
+        services.enable(instance.project, name)
+
+
+def on_connection_deleted(sender, instance, **kwargs) -> None:
+    """A plugin disconnected on upstream's Model page is disabled by that."""
+    from label_studio.ml_host.upstream import Project
+
+    name = services.plugin_name(instance.url)
+    # The row also goes when its project is deleted; then there is nothing left to disable.
+    if name and Project.objects.filter(pk=instance.project_id).exists():
+        row = ProjectBackend.objects.filter(project_id=instance.project_id, backend=name, enabled=True).first()
+        if row is not None:
+            services.disable(row.project, name)
+
+
+def on_webhook_saved(sender, instance, created: bool, **kwargs) -> None:
+    """Upstream makes a webhook for each connected model; a plugin has no address to call."""
+    if created and services.plugin_name(instance.url):
+        instance.delete()

@@ -1,0 +1,42 @@
+"""Serve pages with waitress in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+# A large import is one request body.
+LARGEST_BODY = 2 * 1024**3
+THREADS = 8
+
+
+class PortError(Exception):
+    """The address cannot be listened on; the message says why."""
+
+
+def listen(host: str, port: int, application: Any, threads: int = THREADS) -> Any:
+    """Bind the address; requests wait until `serve` runs.
+
+    Raises:
+        PortError: It cannot be bound.
+    """
+    from waitress.server import create_server
+
+    try:
+        return create_server(
+            application,
+            host=host,
+            port=port,
+            threads=threads,
+            max_request_body_size=LARGEST_BODY,
+            ident='label-studio',
+        )
+    except (OSError, ValueError) as error:
+        raise PortError(f'The server cannot listen on {host}:{port}: {error}. Choose another --port.') from error
+
+
+def serve(server: Any, on_ready: Callable[[], None]) -> None:
+    """Answer requests in this thread until `SystemExit` is raised in it."""
+    on_ready()
+    server.run()
+    server.close()

@@ -1,0 +1,123 @@
+"""What the ML backends page shows of one plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from label_studio.ml_host.api.log_files import tail
+from label_studio.ml_host.api.state import BackendState
+from label_studio.ml_host.logs import run_log_path
+from label_studio.ml_host.models import BackendEvent, FailureRecord, ModelVersion, TrainingRun
+from ml_plugins.failures import PluginFailure, Stage, record_failure
+from ml_plugins.params import Param
+
+LOG_LINES = 40
+SHOWN_VERSIONS = 20
+SHOWN_EVENTS = 10
+SHOWN_FAILURES = 5
+SHOWN_SKIPPED = 100
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A training run with the end of its log."""
+
+    run: TrainingRun
+    log: str
+
+    @property
+    def elapsed(self) -> str:
+        """Time since it started, or how long it took, as ``1:02:03``."""
+        begin = self.run.started_at or self.run.created_at
+        seconds = max(0, int(((self.run.ended_at or timezone.now()) - begin).total_seconds()))
+        hours, rest = divmod(seconds, 3600)
+        minutes, left = divmod(rest, 60)
+        return f'{hours}:{minutes:02}:{left:02}' if hours else f'{minutes}:{left:02}'
+
+    @property
+    def skipped(self) -> list[dict[str, Any]]:
+        """The first tasks that could not be used."""
+        return list(self.run.skipped)[:SHOWN_SKIPPED]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One parameter in the form."""
+
+    param: Param
+    value: Any
+
+    @property
+    def kind(self) -> str:
+        """How the form asks for it: ``choice``, ``flag``, ``number`` or ``text``."""
+        if self.param.choices:
+            return 'choice'
+        if isinstance(self.param.default, bool):
+            return 'flag'
+        return 'number' if isinstance(self.param.default, (int, float)) else 'text'
+
+    @property
+    def step(self) -> str:
+        """Step of a number field."""
+        return 'any' if isinstance(self.param.default, float) else '1'
+
+
+@dataclass(frozen=True)
+class Card:
+    """One plugin on the page."""
+
+    state: BackendState
+    runs: Sequence[RunView]
+    versions: Sequence[ModelVersion]
+    events: Sequence[BackendEvent]
+    failures: Sequence[FailureRecord]
+    panel: SafeString | str = ''
+    panel_failure: PluginFailure | None = None
+    error: str = ''
+
+    @property
+    def fields(self) -> list[Field]:
+        """The parameters form."""
+        return [Field(param, self.state.params.get(param.name)) for param in self.state.param_list]
+
+
+def runs_of(project, name: str) -> list[RunView]:
+    """The runs to show: those under way, the running one first, else the latest."""
+    found = TrainingRun.objects.filter(project=project, backend=name).select_related('version', 'created_by')
+    under_way = sorted(found.exclude(state__in=TrainingRun.ENDED), key=lambda run: run.state != run.State.RUNNING)
+    shown = under_way or list(found[:1])
+    return [RunView(run, tail(run_log_path(settings.ML_LOG_DIR, run.pk), LOG_LINES)) for run in shown]
+
+
+def card_of(state: BackendState, request=None, error: str = '') -> Card:
+    """Gather everything of one plugin; what the plugin's own panel raises stays in its box."""
+    own = {'project': state.project, 'backend': state.name}
+    panel, panel_failure = _panel(state, request) if state.enabled and state.usable else ('', None)
+    return Card(
+        state,
+        runs_of(state.project, state.name),
+        ModelVersion.objects.filter(**own)[:SHOWN_VERSIONS],
+        BackendEvent.objects.filter(**own).select_related('user')[:SHOWN_EVENTS],
+        FailureRecord.objects.filter(plugin=state.name, project__in=[state.project])[:SHOWN_FAILURES],
+        panel,
+        panel_failure,
+        error,
+    )
+
+
+def _panel(state: BackendState, request) -> tuple[SafeString | str, PluginFailure | None]:
+    template = state.plugin.config.panel_template
+    if not template:
+        return '', None
+    context = {'project': state.project, 'plugin': state.plugin, 'backend': state.row, 'params': state.params}
+    try:
+        return render_to_string(template, context, request=request), None
+    except (Exception, SystemExit) as error:
+        return '', record_failure(state.name, Stage.RENDER, error, state.project.pk)

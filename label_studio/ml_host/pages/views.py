@@ -1,0 +1,135 @@
+"""The ML backends page of a project, its parts, and its buttons."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from label_studio.ml_host.api import access, actions
+from label_studio.ml_host.api.log_files import tail
+from label_studio.ml_host.api.state import state_of, states_of
+from label_studio.ml_host.api.views import log_response
+from label_studio.ml_host.logs import RUNTIME_LOG, run_log_path
+from label_studio.ml_host.models import TrainingRun
+from label_studio.ml_host.pages.cards import card_of, runs_of
+from label_studio.ml_host.upstream import enforce_csrf_checks
+from ml_plugins.exceptions import MLPluginError, PluginNotFoundError
+
+logger = logging.getLogger(__name__)
+
+RUNTIME_LOG_LINES = 100
+
+
+@login_required
+@require_GET
+def page(request: HttpRequest, pk: int) -> HttpResponse:
+    """Every installed plugin and what can be done with it in this project."""
+    project = access.project_of(request.user, pk)
+    cards = [card_of(state, request) for state in states_of(project)]
+    log = tail(settings.ML_LOG_DIR / RUNTIME_LOG, RUNTIME_LOG_LINES)
+    context = {'project': project, 'cards': cards, 'runtime_log': log, 'runtime_log_lines': RUNTIME_LOG_LINES}
+    return render(request, 'ml_host/page.html', context)
+
+
+@login_required
+@require_GET
+def card(request: HttpRequest, pk: int, name: str) -> HttpResponse:
+    """One plugin's card, for the page to replace."""
+    return _card(request, access.project_of(request.user, pk), name)
+
+
+@login_required
+@require_GET
+def runs(request: HttpRequest, pk: int, name: str) -> HttpResponse:
+    """The training runs under way, asked for each second; the whole card once one of those shown has ended."""
+    project = access.project_of(request.user, pk)
+    shown = [int(number) for number in request.GET.get('shown', '').split(',') if number.isdecimal()]
+    own = TrainingRun.objects.filter(project=project, backend=name)
+    if own.filter(pk__in=shown, state__in=TrainingRun.ENDED).exists() or not own.exists():
+        response = _card(request, project, name)
+        response['HX-Retarget'] = f'#ml-card-{name}'
+        response['HX-Reswap'] = 'outerHTML'
+        return response
+    return render(request, 'ml_host/_runs.html', {'project': project, 'name': name, 'runs': runs_of(project, name)})
+
+
+@login_required
+@require_GET
+def run_log(request: HttpRequest, pk: int, name: str, run: int) -> HttpResponse:
+    """The whole log of one training run as text."""
+    found = access.run_of(access.project_of(request.user, pk), name, run)
+    return log_response(run_log_path(settings.ML_LOG_DIR, found.pk))
+
+
+@login_required
+@require_GET
+def runtime_log(request: HttpRequest, pk: int) -> HttpResponse:
+    """The whole runtime log as text."""
+    access.project_of(request.user, pk)
+    return log_response(settings.ML_LOG_DIR / RUNTIME_LOG)
+
+
+def _button(act: Callable[[HttpRequest, Any, str, Any], object]) -> Callable[..., HttpResponse]:
+    """A view for one button: checks, does it, and answers with the card, which shows the error if there is one."""
+
+    @enforce_csrf_checks
+    @login_required
+    @require_POST
+    def view(request: HttpRequest, pk: int, name: str, number: int | None = None) -> HttpResponse:
+        project = access.project_of(request.user, pk)
+        _state_or_404(project, name)
+        error = ''
+        try:
+            act(request, project, name, number)
+        except MLPluginError as problem:
+            error = str(problem)
+            logger.info('Refused on project %s, %s: %s', pk, name, error)
+        if 'HX-Request' not in request.headers:
+            if error:
+                messages.error(request, error)
+            return redirect('ml_host:page', pk=pk)
+        return _card(request, project, name, error)
+
+    return view
+
+
+def _params(request: HttpRequest, project, name: str, _number) -> None:
+    known = {param.name for param in state_of(project, name).param_list}
+    values = {key: request.POST.getlist(key)[-1] for key in request.POST if key in known}
+    actions.change_params(project, name, values, request.user)
+
+
+enable = _button(lambda request, project, name, _: actions.switch(project, name, True, request.user))
+disable = _button(lambda request, project, name, _: actions.switch(project, name, False, request.user))
+params = _button(_params)
+train = _button(lambda request, project, name, _: actions.train(project, name, request.user))
+cancel = _button(
+    lambda request, project, name, number: actions.cancel(access.run_of(project, name, number), request.user)
+)
+put_in_service = _button(
+    lambda request, project, name, number: actions.put_in_service(
+        access.version_of(project, name, number), request.user
+    )
+)
+reset = _button(lambda request, project, name, _: actions.reset_breaker(project, name, request.user))
+
+
+def _state_or_404(project, name: str):
+    """The state of a plugin in a project; 404 when there is none of that name."""
+    try:
+        return state_of(project, name)
+    except PluginNotFoundError as error:
+        raise Http404(str(error)) from error
+
+
+def _card(request: HttpRequest, project, name: str, error: str = '') -> HttpResponse:
+    card = card_of(_state_or_404(project, name), request, error)
+    return render(request, 'ml_host/_card.html', {'project': project, 'card': card})

@@ -1,0 +1,69 @@
+"""What upstream does differently for plugins when tasks are opened or predictions are retrieved."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from label_studio.ml_host.enabling.services import plugin_name
+from label_studio.ml_host.prelabeling import bulk, on_open
+from label_studio.ml_host.prelabeling.store import source_of, without_stale
+
+logger = logging.getLogger(__name__)
+
+# Set while a task is being opened: upstream's own attempt to predict it would only repeat ours.
+_opening: ContextVar[bool] = ContextVar('opening', default=False)
+
+
+def open_task(original: Callable[..., Any], view, request, pk, *args, **kwargs):
+    """Seam of ``TaskAPI.get``: the opened task carries the prediction of the version in service, none of older ones."""
+    project = view.task.project
+    row = on_open.selected_backend(project)
+    if row is None:
+        return original(view, request, pk, *args, **kwargs)
+    source = source_of(row)
+    known = list(view.task.predictions.all())
+    if not any(item.model_version == source.label for item in known):
+        made = on_open.predict(view.task, row)
+        known += [made] if made is not None else []
+    if any(item.model_version == source.label for item in known):
+        known = without_stale(known, source)
+    _set_prefetched(view.task, known)
+    token = _opening.set(True)
+    try:
+        return original(view, request, pk, *args, **kwargs)
+    finally:
+        _opening.reset(token)
+
+
+def predictions_for_stream(original: Callable[..., Any], task):
+    """Seam of ``Task.get_predictions_for_prelabeling``: one predict, no health or setup round trip."""
+    row = on_open.selected_backend(task.project, task.pk)
+    if row is None:
+        return original(task)
+    label = source_of(row).label
+    if row.predicted_by == label:
+        return task.predictions.filter(model_version=label)
+    made = on_open.predict(task, row)
+    return [made] if made is not None else []
+
+
+def predict_tasks(original: Callable[..., Any], connection, tasks):
+    """Seam of ``MLBackend.predict_tasks``: plugins predict in process and store in bulk."""
+    name = plugin_name(connection.url)
+    if not name:
+        return original(connection, tasks)
+    if _opening.get():
+        return None
+    outcome = bulk.predict_tasks(connection.project_id, name, tasks)
+    return outcome.label
+
+
+def _set_prefetched(task, predictions: list) -> None:
+    """Make ``task.predictions`` hold these rows without another query; the view prefetched the relation."""
+    queryset = task.predictions.all()
+    queryset._result_cache = predictions
+    queryset._prefetch_done = True
+    task._prefetched_objects_cache['predictions'] = queryset

@@ -1,0 +1,109 @@
+"""This process's resident models, and how a project's enabled backend becomes a model to load."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import Future
+from functools import partial
+
+from django.conf import settings
+
+from label_studio.ml_host.models import ProjectBackend
+from ml_plugins.exceptions import CircuitOpenError
+from ml_plugins.registry import registry
+from ml_plugins.runtime import ModelSpec, Runtime, RuntimeLimits
+from ml_plugins.runtime.model import ResidentModel
+from ml_plugins.types import VersionFiles
+
+logger = logging.getLogger(__name__)
+
+_lock = threading.Lock()
+_runtime: Runtime | None = None
+
+
+def runtime() -> Runtime:
+    """The runtime of this process; made on first use."""
+    global _runtime
+    with _lock:
+        if _runtime is None:
+            _runtime = Runtime(
+                RuntimeLimits(
+                    models=settings.ML_RESIDENT_MODELS,
+                    predict_seconds=settings.ML_PREDICT_TIMEOUT,
+                    breaker_failures=settings.ML_BREAKER_FAILURES,
+                    breaker_seconds=settings.ML_BREAKER_SECONDS,
+                )
+            )
+        return _runtime
+
+
+def reset() -> None:
+    """Unload everything and start afresh, for tests and for the end of the server."""
+    global _runtime
+    with _lock:
+        ending, _runtime = _runtime, None
+    if ending is not None:
+        ending.close()
+
+
+def spec_for(row: ProjectBackend, label_config: str) -> ModelSpec:
+    """The model that an enabled backend uses now: its version in service, or the untrained one."""
+    version = row.in_service
+    return ModelSpec(
+        plugin=row.backend,
+        project_id=row.project_id,
+        label_config=label_config,
+        backend_class=registry.get(row.backend).backend_class,
+        version_number=version.number if version else None,
+        version_files=partial(_version_files, version) if version else None,
+        params=dict(row.params),
+        device=settings.ML_DEVICE,
+        cache_directory=settings.ML_CACHE_DIR / row.backend / str(row.project_id),
+    )
+
+
+def needs_training(row: ProjectBackend) -> bool:
+    """Whether nothing can be predicted because the first version is still missing."""
+    return row.in_service is None and registry.get(row.backend).backend_class().needs_training
+
+
+def warm(row: ProjectBackend) -> Future | None:
+    """Load the model ahead of need and unload the project's older ones; None when there is nothing to load."""
+    try:
+        if needs_training(row):
+            return None
+        spec = spec_for(row, row.project.label_config)
+        future = runtime().warm(spec)
+    except CircuitOpenError as error:
+        logger.info('%s is not warmed up: %s', row, error)
+        return None
+    future.add_done_callback(lambda _: runtime().drop(row.backend, row.project_id, keep=spec.key))
+    return future
+
+
+def drop(project_id: int, backend: str) -> None:
+    """Unload a backend's models of a project."""
+    if _runtime is not None:
+        _runtime.drop(backend, project_id)
+
+
+def breaker_state(project_id: int, backend: str) -> str | None:
+    """The circuit breaker's state in a phrase; None when all is well."""
+    return runtime().breaker(backend, project_id).describe() or None
+
+
+def reset_breaker(project_id: int, backend: str) -> None:
+    """Let a resting backend work again."""
+    runtime().breaker(backend, project_id).reset()
+
+
+def loaded_models() -> list[ResidentModel]:
+    """Models resident in this process, the most recently used first."""
+    return _runtime.models() if _runtime is not None else []
+
+
+def _version_files(version) -> VersionFiles:
+    from label_studio.ml_host.training.versions import version_files
+
+    return version_files(version)

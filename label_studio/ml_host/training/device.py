@@ -1,0 +1,23 @@
+"""Choose where a run computes without importing torch on machines that have no GPU."""
+
+from __future__ import annotations
+
+import logging
+from importlib.util import find_spec
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+
+def training_device() -> str:
+    """``"cpu"``, or a CUDA device such as ``"cuda:0"``."""
+    has_gpu = any(Path(node).exists() for node in ('/dev/nvidiactl', '/dev/dxg', '/dev/kfd'))
+    if not has_gpu or find_spec('torch') is None:
+        return 'cpu'
+    try:
+        from ml_plugins.torch_support import pick_device
+
+        return pick_device('auto')
+    except Exception:
+        logger.warning('The GPU cannot be used; training runs on the processor', exc_info=True)
+        return 'cpu'

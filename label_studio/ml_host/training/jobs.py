@@ -1,0 +1,87 @@
+"""The django-rq entry: take a run, execute it, and write down how it ended."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from pathlib import Path
+
+from django.conf import settings
+
+from label_studio.ml_host.logs import run_log_path
+from label_studio.ml_host.models import TrainingRun
+from label_studio.ml_host.training import execute, lifecycle
+from label_studio.ml_host.training.lifecycle import State
+from label_studio.ml_host.training.reasons import Reason, reason_of
+from label_studio.ml_host.training.recorder import Recorder
+from label_studio.ml_host.training.recovery import recover_lost_runs
+from label_studio.ml_host.training.run_log import RunLog
+from ml_plugins.exceptions import TrainingCancelledError
+from ml_plugins.failures import Stage, record_failure
+
+logger = logging.getLogger(__name__)
+
+
+def train(run_id: int) -> None:
+    """Execute one queued run; does nothing when it was cancelled or taken meanwhile.
+
+    When another run of the same project and backend is running, this one stays queued: the other one enqueues it
+    when it ends.
+    """
+    run = lifecycle.claim(run_id)
+    if run is None and recover_lost_runs():
+        # What held the place may have been a lost run.
+        run = lifecycle.claim(run_id)
+    if run is None:
+        logger.info('Training run %s is not to be started now', run_id)
+        return
+    try:
+        _train(run)
+    finally:
+        lifecycle.start_waiting(run)
+
+
+def _train(run: TrainingRun) -> None:
+    log = RunLog(run_log_path(Path(settings.ML_LOG_DIR), run.pk))
+    log.write(f'Training of {run.backend} starts, attempt {run.attempts}, in {run.worker}')
+    work: Path | None = None
+    recorder: Recorder | None = None
+    try:
+        work = execute.new_work_directory(run)
+        recorder = execute.open_recorder(run, log, work)
+        with recorder:
+            version = execute.train_and_publish(run, recorder, log)
+        log.write(f'Version {version.number} is in service. {_shown(version.metrics)}')
+    except (Exception, SystemExit) as error:
+        # The reason is asked for while a full disk is still full; the row is written once there is room again.
+        reason, text = reason_of(error), traceback.format_exc()
+        execute.remove_work_directory(work)
+        _end(run, recorder, error, reason, text, log)
+    finally:
+        execute.remove_work_directory(work)
+        log.close()
+
+
+def _end(
+    run: TrainingRun, recorder: Recorder | None, error: BaseException, reason: Reason, text: str, log: RunLog
+) -> None:
+    flags = recorder.flags if recorder is not None else None
+    if flags is not None and flags.cancelled.is_set():
+        log.write('Cancelled.')
+        lifecycle.finish(run, State.CANCELLED)
+    elif flags is not None and flags.shutdown and isinstance(error, TrainingCancelledError):
+        log.write('The worker stops; the run goes back into the queue.')
+        lifecycle.hand_back(run)
+    elif isinstance(error, TrainingCancelledError):
+        log.write(str(error))
+        lifecycle.finish(run, State.CANCELLED, str(error))
+    else:
+        log.write(f'Failed: {reason.sentence}')
+        if reason.is_defect:
+            log.write(text)
+            record_failure(run.backend, Stage.FIT, error, run.project_id)
+        lifecycle.finish(run, State.FAILED, reason.sentence, text)
+
+
+def _shown(metrics: dict[str, float | None]) -> str:
+    return ', '.join(f'{name} {value:.4g}' for name, value in metrics.items() if value is not None)

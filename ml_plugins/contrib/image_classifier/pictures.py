@@ -1,0 +1,54 @@
+"""From a task's picture to the numbers a backbone takes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from ml_plugins.types import Task
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+SIDE = 224
+# A picture is squeezed into the square at most this much; what is longer is cropped in the middle.
+_MOST_SQUEEZED = 1.5
+
+Item = TypeVar('Item')
+
+
+def square(image: Image) -> np.ndarray:
+    """A picture as bytes of shape (3, 224, 224).
+
+    Labels speak of whole pictures: squeezing keeps what lies at the sides, cropping keeps the proportions. Moderately
+    long pictures are squeezed, very long ones cropped first.
+    """
+    from PIL.Image import Resampling
+
+    width, height = image.size
+    most_width, most_height = min(width, height * _MOST_SQUEEZED), min(height, width * _MOST_SQUEEZED)
+    left, top = (width - most_width) / 2, (height - most_height) / 2
+    box = (left, top, left + most_width, top + most_height)
+    small = image.resize((SIDE, SIDE), Resampling.BICUBIC, box=box, reducing_gap=3)
+    return np.ascontiguousarray(np.asarray(small, dtype=np.uint8).transpose(2, 0, 1))
+
+
+def load(task: Task, key: str) -> np.ndarray:
+    """The picture of one field, as `square` gives it. Raises `TaskDataError`."""
+    return square(task.image(key))
+
+
+def as_batch(squares: Sequence[np.ndarray], device: str) -> Tensor:
+    """Pictures as one tensor of bytes on the device."""
+    import torch
+
+    return torch.from_numpy(np.stack(squares)).to(device)
+
+
+def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """Consecutive pieces of at most `size` items."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,118 @@
+"""What can be said about a backend class without running it; used by ``label-studio plugins check``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ml_plugins.backend import MLBackend, Serves
+from ml_plugins.exceptions import ParameterError
+from ml_plugins.params import Param
+
+# Method -> names of the arguments that a host passes, in order.
+_CALLS: dict[str, tuple[str, ...]] = {
+    '__init__': ('context',),
+    'setup': (),
+    'predict': ('tasks', 'interaction'),
+    'fit': ('dataset', 'run'),
+    'close': (),
+}
+
+
+def check_backend(backend_class: type) -> list[str]:
+    """Look at a backend's attributes, parameters and signatures.
+
+    Args:
+        backend_class: The class that a plugin's ``backend`` names.
+
+    Returns:
+        Problems, each a sentence that says what to change; empty when there are none.
+    """
+    if not (isinstance(backend_class, type) and issubclass(backend_class, MLBackend)):
+        return [f'{backend_class!r} is not a subclass of ml_plugins.MLBackend']
+    problems = [
+        *_abstract(backend_class),
+        *_serves(backend_class),
+        *_params(backend_class),
+        *_numbers(backend_class),
+        *_signatures(backend_class),
+    ]
+    return [f'{backend_class.__name__}: {problem}' for problem in problems]
+
+
+def _abstract(backend_class: type[MLBackend]) -> list[str]:
+    missing = sorted(getattr(backend_class, '__abstractmethods__', ()))
+    return [f'it must define {name}()' for name in missing]
+
+
+def _serves(backend_class: type[MLBackend]) -> list[str]:
+    serves = backend_class.serves
+    if not _is_sequence(serves):
+        return [f'serves is {serves!r}; it must be a list or tuple of Serves(control, object)']
+    return [f'serves holds {item!r}; use Serves("Choices", "Image")' for item in serves if not isinstance(item, Serves)]
+
+
+def _params(backend_class: type[MLBackend]) -> list[str]:
+    params = backend_class.params
+    if not _is_sequence(params):
+        return [f'params is {params!r}; it must be a list or tuple of Param']
+    problems: list[str] = []
+    seen: set[str] = set()
+    for param in params:
+        if not isinstance(param, Param):
+            problems.append(f'params holds {param!r}; use Param(name, default)')
+            continue
+        if not param.name.isidentifier():
+            problems.append(f'the parameter name {param.name!r} is not a Python identifier')
+        if param.name in seen:
+            problems.append(f'the parameter "{param.name}" is there twice')
+        seen.add(param.name)
+        problems.extend(_default(param))
+    return problems
+
+
+def _default(param: Param) -> list[str]:
+    if not isinstance(param.default, (bool, int, float, str)):
+        return [f'the default of parameter "{param.name}" must be a bool, int, float or str, not {param.default!r}']
+    try:
+        param.clean(param.default)
+    except ParameterError as error:
+        return [f'the default is not allowed: {error}']
+    return []
+
+
+def _numbers(backend_class: type[MLBackend]) -> list[str]:
+    problems = []
+    size = backend_class.max_batch
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        problems.append(f'max_batch is {size!r}; it must be a whole number from 1 on')
+    if backend_class.needs_training and not backend_class.can_fit():
+        problems.append('needs_training is set, but it has no fit(); it could never predict')
+    return problems
+
+
+def _signatures(backend_class: type[MLBackend]) -> list[str]:
+    problems = []
+    for name, arguments in _CALLS.items():
+        # Called as a host calls it: on an instance, by position.
+        problem = _call_problem(getattr(backend_class, name), ('self', *arguments))
+        if problem:
+            problems.append(f'{name}() must take ({", ".join(arguments)}): {problem}')
+    if not inspect.ismethod(inspect.getattr_static(backend_class, 'check').__get__(None, backend_class)):
+        problems.append('check() must be a classmethod')
+    elif problem := _call_problem(backend_class.check, ('label_config',)):
+        problems.append(f'check() must take (label_config): {problem}')
+    return problems
+
+
+def _call_problem(function: Callable[..., Any], arguments: Sequence[str]) -> str:
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError as error:
+        return str(error)
+    return ''
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))

@@ -1,0 +1,154 @@
+"""Shared set-up: a data directory of its own, and a migrated SQLite file that is built once and copied."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+TEMPLATES = Path(os.environ.get('LABEL_STUDIO_TEST_CACHE', Path(tempfile.gettempdir()) / 'label-studio-test-cache'))
+
+os.environ['LABEL_STUDIO_BASE_DATA_DIR'] = tempfile.mkdtemp(prefix='label-studio-tests-')
+
+from label_studio.ml_host import bootstrap  # noqa: E402
+
+bootstrap.setup()
+
+
+def _schema_key() -> str:
+    digest = hashlib.sha256((ROOT / 'upstream.txt').read_bytes())
+    for path in sorted((ROOT / 'label_studio' / 'ml_host' / 'migrations').glob('*.py')):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@pytest.fixture(scope='session')
+def migrated_database() -> Path:
+    """A migrated SQLite file; migrating takes about a minute, so it is kept between test runs."""
+    folder = TEMPLATES / _schema_key()
+    database = folder / 'label_studio.sqlite3'
+    if not (folder / 'complete').exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, 'LABEL_STUDIO_BASE_DATA_DIR': str(folder)}
+        subprocess.run(
+            [sys.executable, str(ROOT / 'manage.py'), 'migrate', '-v', '0'], env=environment, check=True, cwd=ROOT
+        )
+        (folder / 'complete').touch()
+    return database
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path, migrated_database: Path) -> Path:
+    """A data directory with a migrated database, for tests that start real processes."""
+    folder = tmp_path / 'data'
+    folder.mkdir()
+    shutil.copy(migrated_database, folder / 'label_studio.sqlite3')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def django_db_keepdb() -> bool:
+    """The test database is a copy of the migrated file: nothing is left to apply."""
+    return True
+
+
+@pytest.fixture(scope='session')
+def django_db_modify_db_settings(migrated_database: Path) -> None:
+    """Point Django at a copy of the migrated file. Threads share a file; they would not share memory."""
+    from django.conf import settings
+
+    name = Path(os.environ['LABEL_STUDIO_BASE_DATA_DIR']) / 'test.sqlite3'
+    shutil.copy(migrated_database, name)
+    settings.DATABASES['default'].setdefault('TEST', {})['NAME'] = str(name)
+
+
+@pytest.fixture(autouse=True)
+def _failures_stay_in_memory(request):
+    """Failures are written by another thread, which must not meet a test's open transaction."""
+    from label_studio.ml_host.failures import keep
+    from ml_plugins.failures import failure_log
+
+    if 'kept_failures' not in request.fixturenames:
+        failure_log.stop_listening(keep)
+    yield
+    failure_log.listen(keep)
+
+
+@pytest.fixture
+def kept_failures(transactional_db):
+    """Failures reach the database in this test."""
+
+
+@pytest.fixture(autouse=True)
+def _no_resident_models():
+    yield
+    from label_studio.ml_host.serving import host
+
+    host.reset()
+
+
+@pytest.fixture
+def inline_plugins():
+    """Gives `register(name, backend_class)`; what it registers is gone after the test."""
+    from ml_plugins.registry import registry
+    from tests.inline_plugins import register
+
+    before = dict(registry._plugins)
+    yield register
+    registry._plugins.clear()
+    registry._plugins.update(before)
+
+
+@pytest.fixture
+def constant(inline_plugins):
+    """An enabled-anywhere plugin `constant` that says "cat"."""
+    from tests.inline_plugins import ConstantBackend
+
+    ConstantBackend.calls.clear()
+    ConstantBackend.interactions.clear()
+    inline_plugins('constant', ConstantBackend)
+    return ConstantBackend
+
+
+@pytest.fixture
+def owner(db):
+    """A user with an organisation."""
+    from label_studio.ml_host.upstream import Organization, User
+
+    user = User.objects.create_user(email='owner@example.org', password='secret-pass')
+    organization = Organization.create_organization(created_by=user, title='Example')
+    user.active_organization = organization
+    user.save(update_fields=['active_organization'])
+    return user
+
+
+CHOICES_CONFIG = (
+    '<View><Image name="image" value="$image"/><Choices name="choice" toName="image">'
+    '<Choice value="cat"/><Choice value="dog"/></Choices></View>'
+)
+
+
+@pytest.fixture
+def project(owner):
+    """A project with one Choices tag on an Image."""
+    from label_studio.ml_host.upstream import Project
+
+    return Project.objects.create(
+        title='Pets', created_by=owner, organization=owner.active_organization, label_config=CHOICES_CONFIG
+    )
+
+
+@pytest.fixture
+def api(owner):
+    """A REST client of the owner."""
+    from rest_framework.test import APIClient
+
+    client = APIClient()
+    client.force_authenticate(owner)
+    return client

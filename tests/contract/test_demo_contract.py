@@ -1,0 +1,106 @@
+"""The demo plugin passes the contract that authors are given, on texts and on pictures."""
+
+import io
+
+import pytest
+
+from ml_plugins import Interaction, Task, TaskFailure
+from ml_plugins.testing import BackendContract, MemoryFiles, MemoryRun, check_backend, example_of
+
+TEXT_CONFIG = (
+    '<View><Text name="text" value="$text"/><Choices name="mood" toName="text">'
+    '<Choice value="good"/><Choice value="bad"/></Choices></View>'
+)
+IMAGE_CONFIG = (
+    '<View><Image name="image" value="$image"/><Choices name="light" toName="image">'
+    '<Choice value="dark"/><Choice value="bright"/></Choices></View>'
+)
+
+
+def choice(name, to_name, label):
+    return [{'from_name': name, 'to_name': to_name, 'type': 'choices', 'value': {'choices': [label]}}]
+
+
+def picture(level):
+    from PIL import Image
+
+    content = io.BytesIO()
+    Image.new('RGB', (8, 8), (level, level, level)).save(content, 'PNG')
+    return content.getvalue()
+
+
+class DemoContract(BackendContract):
+    @pytest.fixture(autouse=True, scope='class')
+    def _demo(self, request, demo_path):
+        import sys
+
+        sys.path.insert(0, str(demo_path))
+        from mlp_demo.backend import DemoBackend
+
+        request.cls.backend_class = DemoBackend
+        yield
+        sys.path.remove(str(demo_path))
+
+
+class TestDemoOnTexts(DemoContract):
+    label_config = TEXT_CONFIG
+
+    def tasks(self):
+        return [Task(1, {'text': 'a sunny day'}), Task(2, {'text': 'a rainy day'})]
+
+    def examples(self):
+        texts = [('sunny walk', 'good'), ('rainy walk', 'bad'), ('sunny', 'good'), ('rainy', 'bad')]
+        return [
+            example_of(Task(index, {'text': text}), choice('mood', 'text', label), held_out=index > 2)
+            for index, (text, label) in enumerate(texts, 1)
+        ]
+
+    def test_learns(self, trained):
+        assert trained.metrics['accuracy'] == 1.0
+        found = self.predictions(self.load(trained), self.tasks())
+        assert [item.regions[0].value['choices'] for item in found] == [['good'], ['bad']]
+
+    def test_click_is_answered(self, backend):
+        clicked = Interaction(choice('mood', 'text', 'bad'))
+        (item,) = backend.predict(self.tasks()[:1], clicked)
+        assert item.regions[0].value == {'choices': ['bad']}
+
+
+class TestDemoOnPictures(DemoContract):
+    label_config = IMAGE_CONFIG
+    files = MemoryFiles({'dark.png': picture(10), 'bright.png': picture(240)})
+
+    def tasks(self):
+        return [Task(index, {'image': name}, files=self.files) for index, name in enumerate(self.files.content, 1)]
+
+    def examples(self):
+        return [
+            example_of(task, choice('light', 'image', label))
+            for task, label in zip(self.tasks(), ('dark', 'bright'), strict=True)
+        ]
+
+    def test_unreadable_example_is_skipped(self, tmp_path):
+        run = MemoryRun(tmp_path / 'work')
+        broken = example_of(Task(9, {'image': 'gone.png'}, files=self.files), choice('light', 'image', 'dark'))
+        self.train(run, [*self.examples(), broken])
+        assert [task_id for task_id, _ in run.skipped] == [9]
+
+    def test_reason_names_the_task(self, backend):
+        (item,) = backend.predict([Task(7, {'image': 'gone.png'}, files=self.files)])
+        assert isinstance(item, TaskFailure)
+        assert 'Task 7' in item.reason
+
+
+def test_check_backend_lists_every_problem(demo_backend):
+    class Bad(demo_backend):
+        serves = ('Choices',)
+        max_batch = 0
+        needs_training = True
+
+        def predict(self, one):
+            return None
+
+    problems = '\n'.join(check_backend(Bad))
+    for words in ('serves holds', 'max_batch', 'predict() must take'):
+        assert words in problems
+    assert check_backend(str) == ["<class 'str'> is not a subclass of ml_plugins.MLBackend"]

@@ -1,0 +1,138 @@
+"""A model small enough to read: counts of labels by word."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from ml_plugins import (
+    Control,
+    Dataset,
+    Interaction,
+    LabelConfig,
+    LabelConfigError,
+    MLBackend,
+    Param,
+    Prediction,
+    Run,
+    Serves,
+    Task,
+    TaskDataError,
+    TaskFailure,
+    TrainingError,
+)
+
+MODEL_FILE = 'counts.json'
+
+
+class DemoBackend(MLBackend):
+    """Counts which label goes with which word of a text, or with which brightness of a picture."""
+
+    serves = (Serves('Choices', 'Text'), Serves('Choices', 'Image'))
+    params = (
+        Param('smoothing', 1.0, 'Added to every count.', minimum=0.01, maximum=100),
+        Param('lower_case', True, 'Take "Cat" and "cat" for one word.'),
+    )
+    max_batch = 8
+
+    @classmethod
+    def check(cls, label_config: LabelConfig) -> None:
+        """On top of the tags: at least two labels to choose from."""
+        super().check(label_config)
+        if len(_control(label_config).labels) < 2:
+            raise LabelConfigError('its <Choices> needs at least two <Choice> tags')
+
+    def setup(self) -> None:
+        """Read the counts of the version in service."""
+        self.control = _control(self.label_config)
+        self.counts: dict[str, dict[str, int]] = {}
+        if self.version is not None:
+            self.counts = json.loads((self.version.path / MODEL_FILE).read_text(encoding='utf-8'))
+
+    def predict(
+        self, tasks: Sequence[Task], interaction: Interaction | None = None
+    ) -> Sequence[Prediction | TaskFailure | None]:
+        """One choice a task; a click with a choice is answered with that choice."""
+        hint = _clicked_choice(interaction, self.control)
+        return [self._predict_one(task, hint) for task in tasks]
+
+    def fit(self, dataset: Dataset, run: Run) -> Mapping[str, float]:
+        """Count words by label, and measure on the held-out examples."""
+        self.control = _control(self.label_config)
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        total, seen = len(dataset), 0
+        for words, labels in self._labeled(dataset.train, run):
+            for word in words:
+                counts[word].update(labels)
+            seen += 1
+            run.progress(seen, total)
+        if not seen:
+            raise TrainingError('there is no labeled task to learn from; label a few first')
+        self.counts = {word: dict(found) for word, found in counts.items()}
+        accuracy = self._accuracy(dataset, run)
+        (run.directory / MODEL_FILE).write_text(json.dumps(self.counts), encoding='utf-8')
+        run.log(f'{len(counts)} words counted in {seen} tasks')
+        return {'accuracy': accuracy, 'words': float(len(counts))}
+
+    def close(self) -> None:
+        """Forget the counts."""
+        self.counts = {}
+
+    def _predict_one(self, task: Task, hint: str) -> Prediction | TaskFailure:
+        try:
+            words = self._words(task)
+        except TaskDataError as error:
+            return TaskFailure(task.id, str(error))
+        shares = self._shares(words)
+        label = hint or self.control.labels[int(shares.argmax())]
+        score = float(shares.max())
+        return Prediction(
+            [self.control.choices(label, score=score)],
+            score=score,
+            probabilities={self.control.name: shares},
+            embedding=shares,
+        )
+
+    def _shares(self, words: Sequence[str]) -> np.ndarray:
+        weights = np.full(len(self.control.labels), float(self.param_values['smoothing']))
+        for word in words:
+            found = self.counts.get(word, {})
+            weights += [found.get(label, 0) for label in self.control.labels]
+        return weights / weights.sum()
+
+    def _words(self, task: Task) -> list[str]:
+        if self.control.object_tag == 'Image':
+            brightness = np.asarray(task.image(self.control.value).convert('L')).mean()
+            return [f'brightness {int(brightness // 64)}']
+        text = task.text(self.control.value)
+        return (text.lower() if self.param_values['lower_case'] else text).split()
+
+    def _labeled(self, examples: Iterator, run: Run) -> Iterator[tuple[list[str], list[str]]]:
+        for example in examples:
+            try:
+                yield self._words(example.task), example.annotation.labels(self.control.name)
+            except TaskDataError as error:
+                run.skip(example.task.id, str(error))
+
+    def _accuracy(self, dataset: Dataset, run: Run) -> float:
+        hits = [
+            self.control.labels[int(self._shares(words).argmax())] in labels
+            for words, labels in self._labeled(dataset.held_out, run)
+        ]
+        return sum(hits) / len(hits) if hits else 0.0
+
+
+def _control(label_config: LabelConfig) -> Control:
+    found = [*label_config.controls('Choices', 'Text'), *label_config.controls('Choices', 'Image')]
+    return found[0]
+
+
+def _clicked_choice(interaction: Interaction | None, control: Control) -> str:
+    for region in interaction.regions if interaction else ():
+        labels = region.get('value', {}).get('choices', [])
+        if region.get('from_name') == control.name and labels:
+            return str(labels[0])
+    return ''

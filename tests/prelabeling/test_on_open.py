@@ -1,0 +1,127 @@
+"""Opening a task predicts it once, in process, within a time budget."""
+
+import time
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from label_studio.ml_host.enabling import services
+from label_studio.ml_host.models import ModelVersion, ProjectBackend
+from label_studio.ml_host.upstream import Prediction, Task
+from tests.inline_plugins import ConstantBackend
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def make_task(project, **data):
+    return Task.objects.create(project=project, data=data or {'image': 'https://example.org/a.jpg'})
+
+
+def eventually(check, seconds=10):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if check():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.fixture
+def enabled(project, owner, constant):
+    services.enable(project, 'constant', owner)
+    project.refresh_from_db()
+    return project
+
+
+@pytest.fixture(params=['task', 'stream'])
+def open_task(request, api, project):
+    def opened(task):
+        url = f'/api/tasks/{task.pk}/' if request.param == 'task' else f'/api/projects/{project.pk}/next'
+        response = api.get(url)
+        assert response.status_code == 200, response.content
+        return response.json()['predictions']
+
+    return opened
+
+
+def test_an_opened_task_carries_the_prediction(enabled, open_task, constant):
+    task = make_task(enabled)
+    predictions = open_task(task)
+    assert [item['result'][0]['value'] for item in predictions] == [{'choices': ['cat']}]
+    assert predictions[0]['score'] == 0.9
+    assert predictions[0]['model_version'] == 'constant-v0'
+    task.refresh_from_db()
+    assert task.total_predictions == 1
+    assert Prediction.objects.get().model_id == ProjectBackend.objects.get().connection_id
+
+
+def test_opening_again_asks_the_model_no_more(enabled, open_task, constant):
+    task = make_task(enabled)
+    open_task(task)
+    assert len(open_task(task)) == 1
+    assert constant.calls == [1]
+
+
+def test_a_new_version_predicts_again_and_hides_the_old_prediction(enabled, open_task, constant, tmp_path, monkeypatch):
+    task = make_task(enabled)
+    open_task(task)
+    row = ProjectBackend.objects.get()
+    row.in_service = ModelVersion.objects.create(project=enabled, backend='constant', number=1, directory='none')
+    row.save()
+    monkeypatch.setattr('label_studio.ml_host.serving.host._version_files', lambda version: None)
+    assert [item['model_version'] for item in open_task(task)] == ['constant-v1']
+
+
+def test_at_most_three_more_statements_than_when_disabled(project, owner, api, open_task, constant):
+    tasks = [make_task(project) for _ in range(2)]
+    open_task(tasks[0])
+    with CaptureQueriesContext(connection, ) as disabled:
+        open_task(tasks[0])
+    Task.objects.all().update(is_labeled=False)
+    services.enable(project, 'constant', owner)
+    project.refresh_from_db()
+    open_task(tasks[0])
+    Prediction.objects.all().delete()
+    with CaptureQueriesContext(connection) as enabled:
+        assert len(open_task(tasks[0])) == 1
+    assert len(enabled) - len(disabled) <= 3, [item['sql'] for item in enabled.captured_queries]
+
+
+def test_a_slow_model_delays_nobody_and_its_prediction_is_stored_later(
+    project, owner, open_task, inline_plugins, settings
+):
+    class Slow(ConstantBackend):
+        def predict(self, tasks, interaction=None):
+            time.sleep(1.0)
+            return super().predict(tasks, interaction)
+
+    inline_plugins('slow', Slow)
+    settings.ML_OPEN_BUDGET = 0.2
+    services.enable(project, 'slow', owner)
+    project.refresh_from_db()
+    task = make_task(project)
+    assert open_task(task) == []
+    assert eventually(lambda: Prediction.objects.filter(task=task).exists())
+    assert len(open_task(task)) == 1
+
+
+@pytest.mark.parametrize('answer', [RuntimeError('boom'), ['rubbish'], [], None])
+def test_a_failing_model_leaves_the_task_open(project, owner, open_task, inline_plugins, answer):
+    class Broken(ConstantBackend):
+        def predict(self, tasks, interaction=None):
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    inline_plugins('broken', Broken)
+    services.enable(project, 'broken', owner)
+    project.refresh_from_db()
+    assert open_task(make_task(project)) == []
+
+
+def test_a_disabled_backend_is_not_asked(enabled, owner, open_task, constant):
+    services.disable(enabled, 'constant', owner)
+    enabled.refresh_from_db()
+    assert open_task(make_task(enabled)) == []
+    assert constant.calls == []
