@@ -73,11 +73,14 @@ ML_RUN_ATTEMPTS = int(get_env('ML_RUN_ATTEMPTS', 2))
 ML_TRAINING_TIMEOUT = int(get_env('ML_TRAINING_TIMEOUT', 24 * 3600))
 
 # --- Queues ------------------------------------------------------------------------------------------------------
-from label_studio.ml_host.queues import queue_connection
+from label_studio.ml_host.queues import queue_connection, redis_is_configured
 
 ML_TRAIN_QUEUE = 'ml_train'
 _CONNECTION = queue_connection(os.environ)
-RQ_QUEUES = {name: {**_CONNECTION, 'DEFAULT_TIMEOUT': 180} for name in RQ_QUEUES}
+if redis_is_configured(os.environ):
+    RQ_QUEUES = {name: {**_CONNECTION, 'DEFAULT_TIMEOUT': 180} for name in RQ_QUEUES}
+# Else upstream's queues stay as they are: without a Redis it runs its own jobs at once, and a long training on the
+# private Redis never holds up an import.
 RQ_QUEUES[ML_TRAIN_QUEUE] = {**_CONNECTION, 'DEFAULT_TIMEOUT': ML_TRAINING_TIMEOUT}
 
 # --- Apps, pages -------------------------------------------------------------------------------------------------

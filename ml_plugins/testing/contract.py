@@ -83,14 +83,16 @@ class BackendContract:
             found.extend(items)
         return found
 
-    @pytest.fixture(scope='class')
-    def trained(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> VersionFiles | None:
-        """A version made by ``fit``, or None for a backend that does not train."""
+    @pytest.fixture
+    def trained(self, tmp_path_factory: pytest.TempPathFactory) -> VersionFiles | None:
+        """A version made by ``fit``, once for the class; None for a backend that does not train."""
         if not self.backend_class.can_fit():
             return None
-        run = MemoryRun(tmp_path_factory.mktemp('fit') / 'work')
-        metrics = request.cls().train(run)
-        return run.version(metrics=metrics)
+        test_class = type(self)
+        if '_version' not in test_class.__dict__:
+            run = MemoryRun(tmp_path_factory.mktemp('fit') / 'work')
+            test_class._version = run.version(metrics=self.train(run))
+        return test_class._version
 
     @pytest.fixture
     def backend(self, trained: VersionFiles | None, tmp_path: Path) -> Any:

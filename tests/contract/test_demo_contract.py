@@ -30,16 +30,12 @@ def picture(level):
 
 
 class DemoContract(BackendContract):
-    @pytest.fixture(autouse=True, scope='class')
-    def _demo(self, request, demo_path):
-        import sys
+    pass
 
-        sys.path.insert(0, str(demo_path))
-        from mlp_demo.backend import DemoBackend
 
-        request.cls.backend_class = DemoBackend
-        yield
-        sys.path.remove(str(demo_path))
+@pytest.fixture(autouse=True)
+def _demo_is_importable(demo_backend):
+    DemoContract.backend_class = demo_backend
 
 
 class TestDemoOnTexts(DemoContract):

@@ -76,7 +76,9 @@ def test_a_new_version_predicts_again_and_hides_the_old_prediction(enabled, open
 def test_at_most_three_more_statements_than_when_disabled(project, owner, api, open_task, constant):
     tasks = [make_task(project) for _ in range(2)]
     open_task(tasks[0])
-    with CaptureQueriesContext(connection, ) as disabled:
+    with CaptureQueriesContext(
+        connection,
+    ) as disabled:
         open_task(tasks[0])
     Task.objects.all().update(is_labeled=False)
     services.enable(project, 'constant', owner)

@@ -19,7 +19,7 @@ _STATUS: dict[type[errors.MLPluginError], int] = {
     errors.MLPluginError: status.HTTP_503_SERVICE_UNAVAILABLE,
 }
 # Trainings that fail because the server lacks something, by code.
-_UNAVAILABLE = frozenset({'queue_unreachable'})
+_UNAVAILABLE = frozenset({'queue_unavailable'})
 
 
 def status_of(error: errors.MLPluginError) -> int:

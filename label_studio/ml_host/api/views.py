@@ -13,7 +13,7 @@ from rest_framework import status
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from label_studio.ml_host.api import actions, access
+from label_studio.ml_host.api import access, actions
 from label_studio.ml_host.api.errors import error_response
 from label_studio.ml_host.api.log_files import tail
 from label_studio.ml_host.api.serializers import (

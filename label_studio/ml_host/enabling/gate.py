@@ -27,7 +27,7 @@ def active_of_project(project_id: int, task_id: int | None = None) -> list[Proje
     from label_studio.ml_host.upstream import Prediction
 
     rows = (
-        ProjectBackend.objects.select_related('in_service', 'connection')
+        ProjectBackend.objects.select_related('in_service', 'connection', 'project')
         .filter(project_id=project_id, enabled=True)
         .order_by('id')
     )

@@ -78,10 +78,13 @@ class ClientSocket:
 
 
 def answers(path: str) -> bool:
-    """Whether a server answers on that socket."""
+    """Whether a server is alive on that socket, be it still loading its data."""
     try:
         with Redis(unix_socket_path=path, socket_timeout=2) as client:
             return bool(client.ping())
+    except BusyLoadingError:
+        # A large append-only file takes a while; clients retry.
+        return True
     except (RedisError, OSError):
         return False
 
@@ -184,22 +187,11 @@ def _wait(started: PrivateRedis, server: str) -> None:
     while time.monotonic() < deadline:
         if started.process.poll() is not None:
             break
-        if _is_loading_or_ready(started.socket):
+        if answers(started.socket):
             return
         time.sleep(0.02)
     tail = log_tail(started.directory / LOG_NAME)
     raise RedisServerError(f'The private Redis ({server}) did not start. The end of its log:\n{tail}')
-
-
-def _is_loading_or_ready(path: str) -> bool:
-    try:
-        with Redis(unix_socket_path=path, socket_timeout=2) as client:
-            return bool(client.ping())
-    except BusyLoadingError:
-        # A large append-only file takes a while; the server is alive, and clients retry.
-        return True
-    except (RedisError, OSError):
-        return False
 
 
 def log_tail(path: Path, lines: int = 10) -> str:

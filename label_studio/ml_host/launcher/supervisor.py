@@ -44,6 +44,7 @@ class Child:
         name: For the log.
         spawn: Starts it, in a session of its own.
         process: The running process, or None.
+        ends_last: The others need it to end well.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Child:
     started_at: float = field(default_factory=time.monotonic)
     ends: int = 0
     start_at: float = 0.0
+    ends_last: bool = False
 
 
 class Supervisor:
@@ -77,14 +79,19 @@ class Supervisor:
         self._thread.start()
 
     def stop(self, timeout: float = STOP_SECONDS) -> None:
-        """End every child, the last started first: SIGTERM, and SIGKILL for what is still there after `timeout`."""
+        """End every child: SIGTERM to all, and SIGKILL for what is still there after `timeout`."""
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
-        for child in reversed(self._children):
-            if child.process is not None:
-                end(child.process, timeout)
-                child.process = None
+        for ends_last in (False, True):
+            processes = [child.process for child in self._children if child.process and child.ends_last is ends_last]
+            for process in processes:
+                process.terminate()
+            deadline = time.monotonic() + timeout
+            for process in processes:
+                wait_or_kill(process, max(0.0, deadline - time.monotonic()))
+        for child in self._children:
+            child.process = None
 
     def _run(self) -> None:
         while not self._stopping.wait(POLL_SECONDS):
@@ -114,15 +121,19 @@ class Supervisor:
 
 
 def end(process: subprocess.Popen, timeout: float = STOP_SECONDS) -> None:
-    """End one process that leads a session, and its group."""
-    if process.poll() is None:
-        process.terminate()
+    """End one process that leads a session."""
+    process.terminate()
+    wait_or_kill(process, timeout)
+
+
+def wait_or_kill(process: subprocess.Popen, timeout: float) -> None:
+    """Wait for a process that was asked to end; kill it and its group when it does not."""
+    try:
+        process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        logger.warning('Process %s did not end in time and is killed', process.pid)
         try:
-            process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            logger.warning('Process %s did not end within %g s and is killed', process.pid, timeout)
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                process.kill()
-            process.wait()
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            process.kill()
+        process.wait()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
@@ -68,6 +69,22 @@ class Field:
         """Step of a number field."""
         return 'any' if isinstance(self.param.default, float) else '1'
 
+    # Numbers as a browser reads them: a template would write them in the language of the person.
+    @property
+    def text(self) -> str:
+        """The value of a number field."""
+        return str(self.value)
+
+    @property
+    def minimum(self) -> str:
+        """Smallest number allowed."""
+        return str(self.param.minimum)
+
+    @property
+    def maximum(self) -> str:
+        """Largest number allowed."""
+        return str(self.param.maximum)
+
 
 @dataclass(frozen=True)
 class Card:
@@ -105,7 +122,7 @@ def card_of(state: BackendState, request=None, error: str = '') -> Card:
         runs_of(state.project, state.name),
         ModelVersion.objects.filter(**own)[:SHOWN_VERSIONS],
         BackendEvent.objects.filter(**own).select_related('user')[:SHOWN_EVENTS],
-        FailureRecord.objects.filter(plugin=state.name, project__in=[state.project])[:SHOWN_FAILURES],
+        FailureRecord.objects.filter(Q(project=state.project) | Q(project=None), plugin=state.name)[:SHOWN_FAILURES],
         panel,
         panel_failure,
         error,

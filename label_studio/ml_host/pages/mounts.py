@@ -24,9 +24,15 @@ def plugin_patterns() -> list[URLPattern | URLResolver]:
 def _mount(plugin: Plugin) -> URLResolver:
     module = import_module(plugin.config.url_conf)
     found = path(f'plugins/{plugin.name}/', include((module, plugin.config.label), namespace=plugin.config.label))
-    # Patterns are read late, at the first request of any page: read them now, while the guard stands.
-    for pattern in found.url_patterns:
-        if not isinstance(pattern, (URLPattern, URLResolver)):
-            raise ImproperlyConfigured(f'{plugin.config.url_conf} holds {pattern!r}, which is not a URL pattern')
-        _ = pattern.pattern.regex
+    _read(found, plugin.config.url_conf)
     return found
+
+
+def _read(resolver: URLResolver, where: str) -> None:
+    """Read all patterns now, while the guard stands; Django would at the first request of any page."""
+    for pattern in resolver.url_patterns:
+        if not isinstance(pattern, (URLPattern, URLResolver)):
+            raise ImproperlyConfigured(f'{where} holds {pattern!r}, which is not a URL pattern')
+        _ = pattern.pattern.regex
+        if isinstance(pattern, URLResolver):
+            _read(pattern, where)

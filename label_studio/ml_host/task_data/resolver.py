@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import re
 from pathlib import Path
@@ -22,6 +23,8 @@ from ml_plugins.exceptions import TaskDataError
 logger = logging.getLogger(__name__)
 _ADDRESS = re.compile(r'/|[A-Za-z][\w+.-]*://')
 _LOCAL_FILES = '/data/local-files/'
+# What upstream shows a browser in place of a cloud address.
+_PROXY = re.compile(r'/tasks/\d+/resolve/')
 
 
 class HostTaskFiles:
@@ -65,6 +68,8 @@ class HostTaskFiles:
         limit = settings.ML_MAX_FILE_BYTES
         if isinstance(source, LocalFile):
             return _existing(source.path, limit).read_bytes()
+        if not source.keep:
+            return b''.join(limited(source.chunks(), limit))
         try:
             return self._cache().path(source.key, source.suffix, lambda: limited(source.chunks(), limit)).read_bytes()
         except OSError as error:
@@ -102,6 +107,8 @@ class HostTaskFiles:
         query = parse_qs(parts.query)
         if parts.path.startswith(_LOCAL_FILES.rstrip('/')):
             return find_local_file(query.get('d', [''])[0], self._local_folders())
+        if parts.path.startswith('/tasks/'):
+            return self.source(_proxied(query.get('fileuri', [''])[0]))
         if parts.path.startswith('/storage-data/uploaded'):
             return find_upload(self.project, query.get('filepath', [''])[0])
         return find_upload(self.project, unquote(parts.path).removeprefix(settings.MEDIA_URL))
@@ -129,9 +136,19 @@ def own_address(value: str) -> str:
     prefixes = (settings.HOSTNAME, settings.FORCE_SCRIPT_NAME, '')
     for prefix in prefixes:
         rest = value.removeprefix(prefix.rstrip('/')) if prefix else value
-        if rest.startswith((upload, _LOCAL_FILES.rstrip('/'), '/storage-data/uploaded')):
+        if rest.startswith((upload, _LOCAL_FILES.rstrip('/'), '/storage-data/uploaded')) or _PROXY.match(rest):
             return rest
     return ''
+
+
+def _proxied(encoded: str) -> str:
+    try:
+        uri = base64.urlsafe_b64decode(encoded).decode()
+    except ValueError as error:
+        raise UnreadableError('is a damaged link to a cloud storage') from error
+    if not scheme_of(uri):
+        raise UnreadableError('is a link to something that is not in a cloud storage')
+    return uri
 
 
 def shown_address(value: str) -> str:

@@ -28,11 +28,13 @@ class RemoteFile:
         key: Names the content in the cache; two projects with different credentials never share a key.
         suffix: The file name's ending, kept because libraries go by it.
         chunks: Starts the transfer. May raise `UnreadableError`, also while it is being read.
+        keep: Whether reading it leaves a copy in the cache. A path always needs one.
     """
 
     key: str
     suffix: str
     chunks: Chunks
+    keep: bool = True
 
 
 Source = LocalFile | RemoteFile

@@ -31,10 +31,12 @@ def shown(url: str) -> str:
 def web_file(url: str) -> RemoteFile:
     """The content behind an http or https URL."""
     try:
-        suffix = suffix_of(urlsplit(url).path)
+        parts = urlsplit(url)
     except ValueError as error:
         raise UnreadableError('is not a valid URL') from error
-    return RemoteFile(f'url {url}', suffix, lambda: _download(url))
+    if not parts.hostname:
+        raise UnreadableError('is not a valid URL')
+    return RemoteFile(f'url {url}', suffix_of(parts.path), lambda: _download(url))
 
 
 def data_file(value: str) -> RemoteFile:
@@ -43,7 +45,7 @@ def data_file(value: str) -> RemoteFile:
     if not head.endswith(';base64'):
         raise UnreadableError('is a "data:" address without base64 content')
     kind = head.removeprefix('data:').partition(';')[0].partition('/')[2]
-    return RemoteFile(value, suffix_of(f'x.{kind}') if kind else '', lambda: _decode(payload))
+    return RemoteFile(value, suffix_of(f'x.{kind}') if kind else '', lambda: _decode(payload), keep=False)
 
 
 def _decode(payload: str) -> Iterator[bytes]:
@@ -72,8 +74,6 @@ def _download(url: str) -> Iterator[bytes]:
                     raise UnreadableError(f'took longer than {timeout:g} s to fetch from {shown(url)}')
     except UnreadableError:
         raise
-    except GeneratorExit:
-        raise
     except Exception as error:
         raise UnreadableError(_reason(error, url, timeout)) from error
 
@@ -86,6 +86,7 @@ def _open(url: str, timeout: float) -> Any:
 
 
 def _reason(error: Exception, url: str, timeout: float) -> str:
+    from urllib3.exceptions import ProtocolError
     from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 
     from label_studio.ml_host.upstream import LabelStudioAPIException, SsrfBlockedUrlError
@@ -97,6 +98,8 @@ def _reason(error: Exception, url: str, timeout: float) -> str:
         return f'names a host that cannot be found: {place}'
     if isinstance(error, (requests.Timeout, UrllibTimeoutError)):
         return f'gave no answer within {timeout:g} s: {place}'
+    if isinstance(error, ProtocolError):
+        return f'broke off during the transfer: {place}'
     if isinstance(error, requests.exceptions.SSLError):
         return f'has a TLS certificate that cannot be verified: {place}'
     if isinstance(error, requests.TooManyRedirects):

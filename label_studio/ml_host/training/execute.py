@@ -69,6 +69,8 @@ def train_and_publish(run: TrainingRun, recorder: Recorder, log: RunLog) -> Mode
     if recorder.flags.cancelled.is_set() or recorder.flags.taken_away.is_set():
         recorder.flags.check()
     connection.close_if_unusable_or_obsolete()
+    # Publishing ends the run, and an ended run takes no more reports.
+    recorder.flush()
     skipped = {item['task'] for item in recorder.skipped}
     trained_on = sum(task_id not in skipped for task_id in dataset.train_task_ids())
     return publish(run, recorder.directory, metrics, trained_on)

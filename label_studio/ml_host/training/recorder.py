@@ -71,7 +71,7 @@ class Recorder:
     def __exit__(self, *exc_info: object) -> None:
         self._closed.set()
         self._thread.join(timeout=10)
-        self._flush()
+        self.flush()
 
     def progress(self, done: int, total: int, **metrics: float) -> None:
         """Keep progress and metrics; raises `TrainingCancelledError` once the run has to stop."""
@@ -79,7 +79,7 @@ class Recorder:
         self.metrics.update(clean_metrics(metrics))
         self._pending.update(done=max(0, int(done)), total=max(0, int(total)), metrics=dict(self.metrics))
         if time.monotonic() - self._written_at >= WRITE_EVERY:
-            self._flush()
+            self.flush()
 
     def log(self, message: str) -> None:
         """Write a line into the run's log."""
@@ -96,7 +96,8 @@ class Recorder:
         """Whether somebody pressed Cancel or the worker is shutting down."""
         return self.flags.any
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what is not in the row yet."""
         values, self._pending = self._pending, {}
         self._written_at = time.monotonic()
         if values:

@@ -82,7 +82,7 @@ class TrainingWorker(Worker):
         try:
             from label_studio.ml_host.launcher.lifetime import die_with_parent
 
-            die_with_parent(signal.SIGKILL)
+            die_with_parent(signal.SIGKILL, self.pid)
             os.nice(10)
         except Exception:
             # Nothing may return from here into the parent's loop.

@@ -1,0 +1,131 @@
+"""What runs beside the web server, started and ended as one: private Redis, workers, listeners."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType, TracebackType
+
+from label_studio.ml_host.launcher.data_dir import VARIABLE, log_dir
+from label_studio.ml_host.launcher.supervisor import Child, Supervisor, end
+from label_studio.ml_host.queues import SOCKET_VARIABLE, redis_is_configured
+
+logger = logging.getLogger(__name__)
+
+WORKERS_VARIABLE = 'LABEL_STUDIO_ML_WORKERS'
+RECOVER_SECONDS = 30.0
+# Threads of plugins may keep an interpreter from ending; the process then ends without them.
+LAST_WORD_SECONDS = 5.0
+WORKER_LOG = 'worker.log'
+LARGEST_LOG = 5 * 1024**2
+
+
+def exit_on_signals() -> None:
+    """SIGINT, SIGTERM and a closed terminal end the main thread with `SystemExit`, once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(other, signal.SIG_IGN)
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        # nohup asks to go on without a terminal.
+        signal.signal(signal.SIGHUP, stop)
+
+
+class Services:
+    """A context: what was started in it is ended with it, workers first, then Redis."""
+
+    def __init__(self) -> None:
+        self._redis = None
+        self._redis_child: Child | None = None
+        self._supervisor = Supervisor()
+
+    def __enter__(self) -> Services:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._supervisor.stop()
+        if self._redis_child is not None and self._redis_child.process is not None:
+            end(self._redis_child.process)
+        if self._redis is not None:
+            self._redis.stop()
+        code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else int(error is not None)
+        timer = threading.Timer(LAST_WORD_SECONDS, os._exit, [code])
+        timer.daemon = True
+        timer.start()
+
+    def start_redis(self, directory: Path) -> None:
+        """Start the private Redis unless the person has configured one, and name it for settings and workers."""
+        if redis_is_configured(os.environ):
+            return
+        from label_studio.ml_host.launcher import redis
+
+        try:
+            self._redis = redis.start(directory)
+        except redis.RedisServerError as error:
+            sys.stderr.write(f'Warning: {error}\n')
+            return
+        os.environ[SOCKET_VARIABLE] = self._redis.socket
+        if self._redis.process is not None:
+            command = self._redis.command
+            self._redis_child = Child(
+                'private Redis', lambda: redis.spawn(command, directory), self._redis.process, ends_last=True
+            )
+
+    def start_background(self) -> None:
+        """Start workers and threads; called once the server listens."""
+        if self._redis_child is not None:
+            self._supervisor.add(self._redis_child)
+        if self._redis is not None or redis_is_configured(os.environ):
+            for number in range(1, worker_count() + 1):
+                self._supervisor.add(Child(f'training worker {number}', _spawn_worker))
+        self._supervisor.start()
+        threading.Thread(target=_recover_for_ever, name='recover-runs', daemon=True).start()
+        from label_studio.ml_host.serving import listener
+
+        listener.start()
+
+
+def worker_count() -> int:
+    """How many workers this server runs itself."""
+    value = os.environ.get(WORKERS_VARIABLE, '1')
+    try:
+        return max(0, int(value))
+    except ValueError:
+        logger.warning('%s=%r is not a number; one worker is started', WORKERS_VARIABLE, value)
+        return 1
+
+
+def _spawn_worker() -> subprocess.Popen:
+    command = [sys.executable, '-m', 'label_studio.ml_host.cli', 'worker', '--supervised', str(os.getpid())]
+    path = log_dir(Path(os.environ[VARIABLE])) / WORKER_LOG
+    path.parent.mkdir(parents=True, exist_ok=True)
+    mode = 'wb' if path.exists() and path.stat().st_size > LARGEST_LOG else 'ab'
+    with path.open(mode) as log:
+        return subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def _recover_for_ever() -> None:
+    from django.db import close_old_connections
+
+    from label_studio.ml_host.training.runs import recover_lost_runs
+
+    while True:
+        try:
+            recover_lost_runs()
+        except Exception:
+            logger.exception('Lost training runs could not be looked for')
+        finally:
+            close_old_connections()
+        time.sleep(RECOVER_SECONDS)

@@ -1,0 +1,45 @@
+// The page stands in a template that the React shell copies into the document: htmx has to be told when it is there.
+(() => {
+  const ready = new WeakSet();
+
+  function follow(root) {
+    root.querySelectorAll('pre[data-follow]').forEach((log) => { log.scrollTop = log.scrollHeight; });
+  }
+
+  function start() {
+    const page = document.querySelector('.ml-page');
+    if (!page || !window.htmx || ready.has(page)) return;
+    ready.add(page);
+    window.htmx.process(page);
+    follow(page);
+  }
+
+  new MutationObserver(start).observe(document.documentElement, { childList: true, subtree: true });
+  start();
+
+  // What the person opened stays open when a part is replaced.
+  let opened = new Map();
+  document.addEventListener('htmx:beforeSwap', (event) => {
+    const target = event.detail.target;
+    opened = new Map([...target.querySelectorAll('details[id]')].map((item) => [item.id, item.open]));
+  });
+  document.addEventListener('htmx:afterSwap', () => {
+    opened.forEach((open, id) => {
+      const item = document.getElementById(id);
+      if (item) item.open = open;
+    });
+    const page = document.querySelector('.ml-page');
+    if (page) follow(page);
+  });
+
+  function trouble(text) {
+    const box = document.getElementById('ml-connection');
+    if (box) { box.hidden = !text; box.textContent = text; }
+  }
+  document.addEventListener('htmx:sendError', () => trouble('The server does not answer. The page tries again.'));
+  document.addEventListener('htmx:responseError', (event) => {
+    const status = event.detail.xhr.status;
+    trouble(status === 403 ? 'You are signed out or may not do this. Reload the page.' : `The server answered ${status}. Its log says why.`);
+  });
+  document.addEventListener('htmx:afterOnLoad', () => trouble(''));
+})();

@@ -1,0 +1,87 @@
+"""Every code block of the documentation is run, or its command is named here with the test that runs it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+
+# Commands that need a machine of their own, and the test that does what they do.
+RUN_ELSEWHERE = {
+    'pip install .': 'tests/test_packaging.py',
+    'pip install -e .': '.ci/run',
+    'pip install . && label-studio start imgcls --init --template image_classification '
+    '--ml-backend-name image_classifier': 'tests/e2e/test_main_job.py',
+    'label-studio start imgcls --init --template image_classification '
+    '--ml-backend-name image_classifier': 'tests/e2e/test_main_job.py',
+    'bash .ci/run': '.ci/run',
+    'label-studio logs --training 1': 'tests/e2e/test_main_job.py',
+    'python -m pytest tests/test_upstream_contract.py': 'tests/test_upstream_contract.py',
+    'python -m pytest tests': 'tests/test_docs.py',
+    'export DJANGO_DB=postgresql POSTGRE_HOST=db POSTGRE_NAME=labels POSTGRE_USER=labels '
+    'POSTGRE_PASSWORD=secret': 'tests/launcher',
+    'export REDIS_URL=redis://queue:6379/0': 'tests/launcher',
+    'gunicorn --threads 8 label_studio.ml_host.wsgi:application': 'tests/launcher',
+    'label-studio worker': 'tests/launcher',
+}
+RUN_HERE = ('label-studio logs', 'label-studio plugins list', 'label-studio plugins check image_classifier')
+
+
+def blocks():
+    for page in PAGES:
+        for kind, title, body in BLOCK.findall(page.read_text(encoding='utf-8')):
+            yield page, kind, title, body
+
+
+def commands():
+    for _page, kind, _title, body in blocks():
+        if kind == 'console':
+            yield from (line[2:].strip() for line in body.splitlines() if line.startswith('$ '))
+
+
+def test_every_command_is_run_somewhere():
+    unknown = sorted({command for command in commands()} - set(RUN_ELSEWHERE) - set(RUN_HERE))
+    assert unknown == []
+    missing = [place for place in set(RUN_ELSEWHERE.values()) if not (ROOT / place).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize('command', RUN_HERE)
+def test_a_documented_command_works(command, data_dir, monkeypatch):
+    monkeypatch.setenv('LABEL_STUDIO_BASE_DATA_DIR', str(data_dir))
+    (data_dir / 'ml' / 'logs').mkdir(parents=True)
+    (data_dir / 'ml' / 'logs' / 'runtime.log').write_text('a line\n')
+    program = Path(sys.executable).parent / 'label-studio'
+    done = subprocess.run([program, *command.split()[1:]], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.strip()
+
+
+def test_the_plugin_of_the_tutorial_passes_its_own_tests(tmp_path):
+    page = ROOT / 'docs' / 'write-a-plugin.md'
+    files = {title: body for where, _kind, title, body in blocks() if where == page and title}
+    assert {'pyproject.toml', 'my_model/apps.py', 'my_model/backend.py', 'tests/test_backend.py'} <= set(files)
+    for name, body in files.items():
+        target = tmp_path / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(body, encoding='utf-8')
+    done = subprocess.run(
+        [sys.executable, '-m', 'pytest', 'tests', '-q', '-p', 'no:cacheprovider', '-p', 'no:django'],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ' passed' in done.stdout
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r'\]\((?!https?:)([^)#]+)', page.read_text(encoding='utf-8')):
+            assert (page.parent / target).exists(), f'{page.name}: {target}'
