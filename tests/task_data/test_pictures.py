@@ -116,3 +116,11 @@ def test_references(value):
 def test_texts_are_no_references(value):
     assert not task_data.is_reference(value)
     assert Task(7, {'image': value}).text('image') == value
+
+
+def test_host_sets_the_limit():
+    from django.apps import apps
+    from django.conf import settings
+
+    assert apps.ready
+    assert task_data.max_image_pixels == settings.ML_MAX_IMAGE_PIXELS

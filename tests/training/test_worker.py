@@ -8,7 +8,7 @@ import time
 import pytest
 
 from label_studio.ml_host.models import ModelVersion
-from label_studio.ml_host.training import recorder, runs, worker
+from label_studio.ml_host.training import forking, recorder, runs, worker
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -69,7 +69,7 @@ def test_sigterm_hands_the_run_back_within_seconds(ask, queue, label, tmp_path):
 
 
 def test_sigterm_ends_a_backend_that_ignores_it(ask, queue, label, tmp_path, monkeypatch):
-    monkeypatch.setattr(worker, 'STOP_GRACE', 1.0)
+    monkeypatch.setattr(forking, 'STOP_GRACE', 1.0)
     label(3)
     run = ask('ignores')
     signal_when_started(tmp_path)
@@ -120,3 +120,22 @@ def test_without_redis_a_burst_ends_and_a_worker_waits(monkeypatch, tmp_path, db
     with pytest.raises(KeyboardInterrupt):
         worker.run_worker()
     assert waits == [worker.RECONNECT_SECONDS] * 3
+
+
+def test_a_second_signal_ends_at_once_and_hands_the_run_back(ask, queue, label, tmp_path, monkeypatch):
+    monkeypatch.setattr(forking, 'STOP_GRACE', 60.0)
+    label(3)
+    run = ask('ignores')
+    signal_when_started(tmp_path)
+
+    def again():
+        while not (tmp_path / 'started').exists():
+            time.sleep(0.05)
+        time.sleep(1.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=again, daemon=True).start()
+    with pytest.raises(SystemExit):
+        worker.run_worker()
+    run.refresh_from_db()
+    assert (run.state, run.attempts) == ('queued', 0)

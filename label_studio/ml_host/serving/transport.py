@@ -113,7 +113,10 @@ def _predict(name: str, request: Mapping[str, Any]) -> dict[str, Any]:
     if host.needs_training(row):
         raise NotServedError(f'{name} has to be trained first: press Train on the ML backends page')
     files = HostTaskFiles(row.project)
-    tasks = [Task(item.get('id'), item.get('data', {}), row.project_id, files=files) for item in request['tasks']]
+    tasks = [
+        Task(item.get('id'), files.prepare(item.get('data') or {}), row.project_id, files=files)
+        for item in request['tasks']
+    ]
     context = (request.get('params') or {}).get('context')
     interaction = None
     if context is not None:

@@ -6,6 +6,7 @@ import logging
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import connections
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -30,6 +31,16 @@ def recover_lost_runs() -> int:
         How many runs were dealt with.
     """
     return _recover_running() + _recover_queued()
+
+
+def recover_in_passing() -> None:
+    """For a worker between jobs: recover, log what goes wrong, and leave no database connection open."""
+    try:
+        recover_lost_runs()
+    except Exception:
+        logger.exception('Lost training runs could not be looked for')
+    finally:
+        connections.close_all()
 
 
 def _recover_running() -> int:

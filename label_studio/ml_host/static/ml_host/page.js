@@ -17,10 +17,24 @@
   new MutationObserver(start).observe(document.documentElement, { childList: true, subtree: true });
   start();
 
+  // A refresh must not take away a button under the pointer, or text that is being selected; the next one comes soon.
+  let pressed = false;
+  document.addEventListener('pointerdown', () => { pressed = true; });
+  ['pointerup', 'pointercancel'].forEach((kind) => document.addEventListener(kind, () => setTimeout(() => { pressed = false; })));
+  function inUse(target) {
+    const selection = document.getSelection();
+    const selecting = selection && !selection.isCollapsed && target.contains(selection.anchorNode);
+    return pressed || selecting;
+  }
+
   // What the person opened stays open when a part is replaced.
   let opened = new Map();
   document.addEventListener('htmx:beforeSwap', (event) => {
     const target = event.detail.target;
+    if (event.detail.requestConfig.verb === 'get' && inUse(target)) {
+      event.detail.shouldSwap = false;
+      return;
+    }
     opened = new Map([...target.querySelectorAll('details[id]')].map((item) => [item.id, item.open]));
   });
   document.addEventListener('htmx:afterSwap', () => {
