@@ -44,9 +44,11 @@ class ConstantBackend(MLBackend):
     serves = (Serves('Choices', 'Image'),)
     calls: list[int] = []
     interactions: list = []
+    seen: list = []
 
     def predict(self, tasks, interaction=None):
         type(self).calls.append(len(tasks))
+        type(self).seen.extend(tasks)
         if interaction is not None:
             type(self).interactions.append(interaction)
         control = self.label_config.control('Choices', 'Image')

@@ -74,6 +74,13 @@ class ProjectAdmin(admin.ModelAdmin):
 
     inlines: ClassVar = [BackendInline]
 
+    def formfield_for_dbfield(self, db_field, request, **kwargs):
+        """Fields that may be null may be left empty; otherwise most projects could not be saved here at all."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.null:
+            field.required = False
+        return field
+
     def save_formset(self, request, form, formset, change: bool) -> None:
         """Switch the rows that were changed instead of saving them."""
         if formset.model is not ProjectBackend:

@@ -25,6 +25,7 @@ def test_interactive_annotating(connected, project, api, constant):
     )
     assert response.json()['data']['result'][0]['value'] == {'choices': ['cat']}
     assert constant.interactions[0].regions == [{'id': 'click'}]
+    assert constant.seen[-1].data == {'image': 'https://example.org/a.jpg'}
     assert not Prediction.objects.exists()
 
 

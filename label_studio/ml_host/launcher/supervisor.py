@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
-STOP_SECONDS = 10.0
+# A worker asks its run to stop and hands it back within 8 s; only what is stuck is killed.
+STOP_SECONDS = 14.0
 
 
 @dataclass(frozen=True)

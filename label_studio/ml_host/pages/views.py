@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from label_studio.ml_host.api import access, actions
 from label_studio.ml_host.api.log_files import tail
-from label_studio.ml_host.api.state import state_of, states_of
+from label_studio.ml_host.api.state import BackendState, state_of, states_of
 from label_studio.ml_host.api.views import log_response
 from label_studio.ml_host.logs import RUNTIME_LOG, run_log_path
 from label_studio.ml_host.models import TrainingRun
@@ -33,7 +33,7 @@ RUNTIME_LOG_LINES = 100
 def page(request: HttpRequest, pk: int) -> HttpResponse:
     """Every installed plugin and what can be done with it in this project."""
     project = access.project_of(request.user, pk)
-    cards = [card_of(state, request) for state in states_of(project)]
+    cards = [card_of(state, request) for state in sorted(states_of(project), key=_usefulness)]
     log = tail(settings.ML_LOG_DIR / RUNTIME_LOG, RUNTIME_LOG_LINES)
     context = {'project': project, 'cards': cards, 'runtime_log': log, 'runtime_log_lines': RUNTIME_LOG_LINES}
     return render(request, 'ml_host/page.html', context)
@@ -120,6 +120,11 @@ put_in_service = _button(
     )
 )
 reset = _button(lambda request, project, name, _: actions.reset_breaker(project, name, request.user))
+
+
+def _usefulness(state: BackendState) -> tuple[bool, bool, str]:
+    """Enabled ones come first, then those that can be enabled."""
+    return not state.enabled, bool(state.why_not) or not state.usable, state.title
 
 
 def _state_or_404(project, name: str):

@@ -16,11 +16,11 @@ from label_studio.ml_host.enabling import gate, services
 from label_studio.ml_host.models import ModelVersion
 from label_studio.ml_host.prelabeling.store import current_label
 from label_studio.ml_host.serving import host
-from label_studio.ml_host.task_data.resolver import HostTaskFiles
+from label_studio.ml_host.task_data.resolver import HostTaskFiles, task_from_data
 from ml_plugins.exceptions import MLPluginError
 from ml_plugins.registry import registry
 from ml_plugins.runtime import Priority
-from ml_plugins.types import Interaction, Prediction, Task, TaskFailure
+from ml_plugins.types import Interaction, Prediction, TaskFailure
 
 logger = logging.getLogger(__name__)
 
@@ -113,10 +113,7 @@ def _predict(name: str, request: Mapping[str, Any]) -> dict[str, Any]:
     if host.needs_training(row):
         raise NotServedError(f'{name} has to be trained first: press Train on the ML backends page')
     files = HostTaskFiles(row.project)
-    tasks = [
-        Task(item.get('id'), files.prepare(item.get('data') or {}), row.project_id, files=files)
-        for item in request['tasks']
-    ]
+    tasks = [task_from_data(item.get('id'), item.get('data') or {}, files) for item in request['tasks']]
     context = (request.get('params') or {}).get('context')
     interaction = None
     if context is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -163,15 +164,21 @@ def plugin_task(task: Any, files: HostTaskFiles | None = None) -> Task:
         task: A row of upstream's tasks.
         files: Shared by the tasks of one request or run; made for this task when it is None.
     """
+    return task_from_data(task.pk, task.data, files or HostTaskFiles(task.project), task.meta)
+
+
+def task_from_data(
+    task_id: int | None, data: Mapping[str, Any], files: HostTaskFiles, meta: Mapping[str, Any] | None = None
+) -> Task:
+    """Task data that may not be stored at all, as plugins see it."""
     from label_studio.ml_host.upstream import replace_task_data_undefined_with_config_field
 
-    files = files or HostTaskFiles(task.project)
-    data = dict(task.data)
+    own = dict(data)
     # A file that was imported alone is stored under a placeholder until somebody looks at it.
-    if settings.DATA_UNDEFINED_NAME in data:
-        replace_task_data_undefined_with_config_field(data, files.project)
-    files.prepare(data)
-    return Task(id=task.pk, data=data, project_id=files.project.pk, meta=task.meta or {}, files=files)
+    if settings.DATA_UNDEFINED_NAME in own:
+        replace_task_data_undefined_with_config_field(own, files.project)
+    files.prepare(own)
+    return Task(id=task_id, data=own, project_id=files.project.pk, meta=meta or {}, files=files)
 
 
 def _existing(path: Path, limit: int) -> Path:

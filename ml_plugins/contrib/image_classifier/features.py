@@ -36,13 +36,20 @@ def compute(backbone: Backbone, squares: Sequence[np.ndarray], device: str) -> n
 
 
 def extract(
-    pictures: Sequence[Picture], backbone: Backbone, run: Run, batch_size: int, store: FeatureStore | None, total: int
+    pictures: Sequence[Picture],
+    backbone: Backbone,
+    run: Run,
+    batch_size: int,
+    total: int,
+    done: int = 0,
+    store: FeatureStore | None = None,
 ) -> Extracted:
     """Features of every picture that can be read; the others are reported to the run.
 
     Args:
+        total: Steps of the whole run, for its progress; each picture is one.
+        done: Steps that are behind it.
         store: Where features are kept between runs; None to compute all of them.
-        total: Steps of the whole run, for its progress.
     """
     found: dict[int, np.ndarray] = {}
     missing = []
@@ -54,7 +61,7 @@ def extract(
             found[index] = known
     if store and found:
         run.log(f'Features of {len(found)} of {len(pictures)} pictures are kept from an earlier run.')
-    done = len(found)
+    done += len(found)
     run.progress(done, total)
     try:
         for batch in chunks(missing, batch_size):
@@ -82,7 +89,8 @@ def _extract_batch(
     if not squares:
         return {}
     rows = compute(backbone, list(squares.values()), run.device)
-    for (index, picture), row in zip([item for item in batch if item[0] in squares], rows, strict=True):
-        if store:
-            store.put(picture.task, picture.key, row)
-    return dict(zip(squares, rows, strict=True))
+    found = dict(zip(squares, rows, strict=True))
+    for index, picture in batch:
+        if store and index in found:
+            store.put(picture.task, picture.key, found[index])
+    return found

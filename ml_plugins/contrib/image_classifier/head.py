@@ -26,7 +26,7 @@ class Head:
         labels: What the head knows, in the order of its outputs.
         multiple: One decision for each label instead of one of all labels.
         mean: Of the training features, of shape (size,).
-        scale: Their spread, of shape (size,).
+        scale: Their spread, one number for all.
         weight: Of shape (size, labels).
         bias: Of shape (labels,).
     """
@@ -35,7 +35,7 @@ class Head:
     labels: tuple[str, ...]
     multiple: bool
     mean: np.ndarray
-    scale: np.ndarray
+    scale: float
     weight: np.ndarray
     bias: np.ndarray
 
@@ -77,10 +77,11 @@ def fit_head(
     import torch
 
     data = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32)).to(device)
-    mean, scale = data.mean(0), data.std(0, unbiased=False)
-    # A feature that never varies says nothing; dividing by its spread would blow up rounding errors.
-    scale = torch.where(scale > 1e-6, scale, torch.ones_like(scale))
-    data = (data - mean) / scale
+    # One scale for all features: those that vary little are mostly noise and must not be blown up.
+    mean = data.mean(0)
+    data = data - mean
+    scale = float(data.square().mean().sqrt()) or 1.0
+    data = data / scale
     targets = torch.from_numpy(target_matrix(labels, answers)).to(device)
     weight = torch.zeros(data.shape[1], len(labels), device=device, requires_grad=True)
     bias = torch.zeros(len(labels), device=device, requires_grad=True)
@@ -94,7 +95,7 @@ def fit_head(
         return total
 
     optimizer.step(closure)
-    mean, scale, weight, bias = (item.detach().cpu().numpy() for item in (mean, scale, weight, bias))
+    mean, weight, bias = (item.detach().cpu().numpy() for item in (mean, weight, bias))
     return Head(control, tuple(labels), multiple, mean, scale, weight, bias)
 
 

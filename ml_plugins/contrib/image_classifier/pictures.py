@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SIDE = 224
-# A picture is squeezed into the square at most this much; what is longer is cropped in the middle.
-_MOST_SQUEEZED = 1.5
 
 Item = TypeVar('Item')
 
@@ -23,16 +21,11 @@ Item = TypeVar('Item')
 def square(image: Image) -> np.ndarray:
     """A picture as bytes of shape (3, 224, 224).
 
-    Labels speak of whole pictures: squeezing keeps what lies at the sides, cropping keeps the proportions. Moderately
-    long pictures are squeezed, very long ones cropped first.
+    Labels speak of whole pictures: it is squeezed, not cropped, which would lose what lies at the sides.
     """
     from PIL.Image import Resampling
 
-    width, height = image.size
-    most_width, most_height = min(width, height * _MOST_SQUEEZED), min(height, width * _MOST_SQUEEZED)
-    left, top = (width - most_width) / 2, (height - most_height) / 2
-    box = (left, top, left + most_width, top + most_height)
-    small = image.resize((SIDE, SIDE), Resampling.BICUBIC, box=box, reducing_gap=3)
+    small = image.resize((SIDE, SIDE), Resampling.BICUBIC, reducing_gap=3)
     return np.ascontiguousarray(np.asarray(small, dtype=np.uint8).transpose(2, 0, 1))
 
 

@@ -54,7 +54,9 @@ def served_controls(label_config: LabelConfig) -> tuple[Control, ...]:
             found.setdefault(control.name, control)
     if not found:
         has = label_config.summary() + (', with perRegion' if of_regions else '')
-        raise LabelConfigError(f'it needs <Choices> with their <Choice> tags on <Image>, and the label config has {has}')
+        raise LabelConfigError(
+            f'it needs <Choices> with their <Choice> tags on <Image>, and the label config has {has}'
+        )
     return tuple(found.values())
 
 
@@ -108,7 +110,9 @@ def plan_heads(pictures: Sequence[Picture], controls: Sequence[Control]) -> tupl
 def _problem(control: Control, labels: Sequence[str], count: int, answers: Sequence[tuple[str, ...]]) -> str:
     used = Counter(label for answer in answers for label in answer)
     if not used:
-        return f'No picture has a label of "{control.name}" yet. Label pictures of at least two classes and train again.'
+        return (
+            f'No picture has a label of "{control.name}" yet. Label pictures of at least two classes and train again.'
+        )
     waiting = [label for label in used if label not in labels]
     if waiting:
         names = ', '.join(f'"{label}"' for label in waiting)

@@ -1,0 +1,110 @@
+"""The image classifier: Choices about whole pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ml_plugins.backend import Dataset, MLBackend, Run, Serves
+from ml_plugins.contrib.image_classifier import artifact
+from ml_plugins.contrib.image_classifier.backbones import DEFAULT, check_name, load_backbone
+from ml_plugins.contrib.image_classifier.features import compute
+from ml_plugins.contrib.image_classifier.fine_tune import Schedule
+from ml_plugins.contrib.image_classifier.head import chosen
+from ml_plugins.contrib.image_classifier.pictures import load
+from ml_plugins.contrib.image_classifier.targets import collect, served_controls
+from ml_plugins.contrib.image_classifier.training import plan, train
+from ml_plugins.exceptions import ParameterError, TaskDataError, TrainingError
+from ml_plugins.label_config import Control, LabelConfig
+from ml_plugins.params import Param
+from ml_plugins.torch_support import use_threads
+from ml_plugins.types import Interaction, Prediction, Region, Task, TaskFailure
+
+
+class ImageClassifier(MLBackend):
+    """A pretrained backbone, frozen or fine-tuned, with one trained head for each Choices tag."""
+
+    serves = (Serves('Choices', 'Image'),)
+    params = (
+        Param('backbone', DEFAULT, f'Network: {DEFAULT}, or the name of a classification model of torchvision.'),
+        Param('weights', '', "A file with the network's weights on the server; empty for those that come with it."),
+        Param('fine_tune', False, 'Train the whole network, not only its last layer: slower, for larger projects.'),
+        Param('epochs', 5, 'Passes over the pictures when fine-tuning.', minimum=1, maximum=1000),
+        Param('batch_size', 16, 'Pictures at a time while training.', minimum=1, maximum=1024),
+        Param('learning_rate', 1e-4, 'Step size when fine-tuning.', minimum=1e-8, maximum=1.0),
+    )
+    max_batch = 16
+    needs_training = True
+
+    @classmethod
+    def check(cls, label_config: LabelConfig) -> None:
+        served_controls(label_config)
+
+    def setup(self) -> None:
+        check_name(self.param_values['backbone'])
+        self._controls = served_controls(self.label_config)
+        self._model = artifact.load(self.version.path, self.device) if self.version else None
+
+    def predict(
+        self, tasks: Sequence[Task], interaction: Interaction | None = None
+    ) -> Sequence[Prediction | TaskFailure | None]:
+        if self._model is None:
+            return [None] * len(tasks)
+        controls = [control for control in self._controls if control.name in self._model.heads]
+        keys = list(dict.fromkeys(control.value for control in controls))
+        results: list[Prediction | TaskFailure | None] = [None] * len(tasks)
+        squares: dict[tuple[int, str], np.ndarray] = {}
+        for index, task in enumerate(tasks):
+            try:
+                squares.update({(index, key): load(task, key) for key in keys})
+            except TaskDataError as error:
+                results[index] = TaskFailure(task.id, str(error))
+        if squares:
+            rows = compute(self._model.backbone, list(squares.values()), self.device)
+            features = dict(zip(squares, rows, strict=True))
+            for index, result in enumerate(results):
+                if result is None and keys:
+                    results[index] = self._prediction({key: features[index, key] for key in keys}, controls)
+        return results
+
+    def _prediction(self, features: Mapping[str, np.ndarray], controls: Sequence[Control]) -> Prediction:
+        regions, scores, probabilities = [], [], {}
+        for control in controls:
+            row = self._model.heads[control.name].probabilities(features[control.value][None], control.labels)[0]
+            probabilities[control.name] = row
+            region, score = _region(control, row)
+            if region:
+                regions.append(region)
+            scores.append(score)
+        # A prediction is as sure as its least sure answer.
+        return Prediction(regions, min(scores), probabilities, np.concatenate(list(features.values())))
+
+    def fit(self, dataset: Dataset, run: Run) -> Mapping[str, float]:
+        use_threads()
+        controls = served_controls(self.label_config)
+        pictures = collect(dataset, controls)
+        # Asked before time is spent on features; `train` asks again once it is known which pictures can be read.
+        plan(pictures, controls)
+        values = self.param_values
+        try:
+            backbone = load_backbone(values['backbone'], values['weights'], run.device)
+        except ParameterError as error:
+            raise TrainingError(str(error)) from error
+        epochs = values['epochs'] if values['fine_tune'] else 0
+        trained = train(
+            pictures, controls, backbone, run, Schedule(epochs, values['batch_size'], values['learning_rate'])
+        )
+        artifact.save(run.directory, backbone, trained.heads, fine_tuned=epochs > 0)
+        return trained.metrics
+
+
+def _region(control: Control, row: np.ndarray) -> tuple[Region | None, float]:
+    """The region that a row of probabilities speaks for, if any, and how sure it is."""
+    places = chosen(row, control.is_multiple)
+    sure = np.maximum(row, 1 - row) if control.is_multiple else row[places]
+    score = float(sure.min()) if len(sure) else 0.0
+    if not places:
+        return None, score
+    labels = [control.labels[place] for place in places]
+    return control.choices(*labels, score=float(row[places].min())), score

@@ -1,0 +1,24 @@
+"""Nothing leaves the server by itself."""
+
+import socket
+
+import pytest
+from django.conf import settings
+
+
+def test_reporting_is_off():
+    assert settings.SENTRY_DSN is None
+    assert settings.FRONTEND_SENTRY_DSN is None
+    assert settings.COLLECT_ANALYTICS is False
+    assert settings.LATEST_VERSION_CHECK is False
+
+
+@pytest.mark.django_db
+def test_a_page_and_its_tips_open_no_connection(client, owner, monkeypatch):
+    def refuse(self, address):
+        raise AssertionError(f'a connection to {address} was tried')
+
+    monkeypatch.setattr(socket.socket, 'connect', refuse)
+    client.force_login(owner)
+    assert client.get('/projects/').status_code == 200
+    assert client.get('/heidi-tips/').status_code == 404
