@@ -68,6 +68,8 @@ def run_suite(python: Path, arguments: list[str], settings: str, processes: str)
         environment |= {
             'DJANGO_SETTINGS_MODULE': settings,
             'LABEL_STUDIO_BASE_DATA_DIR': str(folder),
+            # Read by marks of the suite.
+            'DJANGO_DB': 'sqlite',
             # Nothing is written beside upstream's files.
             'PYTHONDONTWRITEBYTECODE': '1',
         }

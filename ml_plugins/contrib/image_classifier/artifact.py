@@ -53,7 +53,7 @@ def save(directory: Path, backbone: Backbone, heads: Sequence[Head], fine_tuned:
     (directory / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False), encoding='utf-8')
 
 
-def load(directory: Path, device: str = 'cpu') -> Model:
+def load(directory: Path, device: str = 'auto') -> Model:
     """Load what `save` wrote.
 
     Raises:

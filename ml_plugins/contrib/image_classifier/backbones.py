@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_plugins.exceptions import ParameterError
-from ml_plugins.torch_support import import_torchvision
+from ml_plugins.torch_support import import_torchvision, pick_device
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 DEFAULT = 'efficientnet_lite0'
+# Raised whenever features are computed differently, so that cached ones and older versions do not mix with new ones.
+_FEATURES = 1
+# Of 16, in the last stage but one.
+_LITE0_BLOCK = 13
 _LITE0_FILE = 'models/efficientnet-lite0-57934424.pth'
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -27,8 +31,10 @@ class Backbone:
     """A network without its classification layer.
 
     Attributes:
-        module: Maps pictures of shape (n, 3, 224, 224), normalised, to features of shape (n, size).
+        module: Maps pictures of shape (n, 3, 224, 224), normalised, to pooled activations of shape (n, size), or to
+            those of several layers, which have `size` together.
         fingerprint: Changes with the weights; features of different fingerprints do not mix.
+        device: A device of torch; where the module is.
         bundled: True when any installation of this fork has these weights, so that a version need not store them.
     """
 
@@ -38,6 +44,7 @@ class Backbone:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     fingerprint: str
+    device: str = 'cpu'
     bundled: bool = False
 
     def features(self, pictures: Tensor) -> Tensor:
@@ -49,10 +56,13 @@ class Backbone:
         import torch
 
         mean, std = (pictures.new_tensor(value, dtype=torch.float32).view(3, 1, 1) for value in (self.mean, self.std))
-        pooled = self.module((pictures.float() / 255 - mean) / std).flatten(1)
+        levels = self.module((pictures.float() / 255 - mean) / std)
+        if isinstance(levels, torch.Tensor):
+            levels = (levels,)
         # The small number keeps the gradient finite.
-        roots = pooled.sign() * (pooled.abs() + 1e-8).sqrt()
-        return torch.nn.functional.normalize(roots, dim=1)
+        roots = [level.flatten(1).sign() * (level.flatten(1).abs() + 1e-8).sqrt() for level in levels]
+        normalised = [torch.nn.functional.normalize(level, dim=1) for level in roots]
+        return torch.cat(normalised, dim=1) / len(levels) ** 0.5
 
 
 def check_name(name: str) -> None:
@@ -68,7 +78,7 @@ def check_name(name: str) -> None:
         raise ParameterError(f'parameter "backbone": there is no "{name}"; there are {DEFAULT}, {", ".join(known)}')
 
 
-def load_backbone(name: str = DEFAULT, weights: str = '', device: str = 'cpu') -> Backbone:
+def load_backbone(name: str = DEFAULT, weights: str = '', device: str = 'auto') -> Backbone:
     """Build a backbone in evaluation mode.
 
     Args:
@@ -77,7 +87,7 @@ def load_backbone(name: str = DEFAULT, weights: str = '', device: str = 'cpu') -
             the default, or for random ones, which are the same each time.
 
     Raises:
-        ParameterError: The name is unknown, or the file does not hold such weights.
+        ParameterError: The name is unknown, the file does not hold such weights, or the device is not there.
     """
     check_name(name)
     if name == DEFAULT:
@@ -88,13 +98,13 @@ def load_backbone(name: str = DEFAULT, weights: str = '', device: str = 'cpu') -
         module, head, size = _from_torchvision(name)
         mean, std = _IMAGENET_MEAN, _IMAGENET_STD
         path = Path(weights) if weights else None
-    fingerprint = f'{name}-random'
+    fingerprint = f'{name}-{_FEATURES}-random'
     if path is not None:
         _load_weights(module, head, path, name)
-        fingerprint = f'{name}-{_digest(path)}'
-    return Backbone(
-        name, module.eval().to(device), size, mean, std, fingerprint, bundled=name == DEFAULT and not weights
-    )
+        fingerprint = f'{name}-{_FEATURES}-{_digest(path)}'
+    device = pick_device(device)
+    bundled = name == DEFAULT and not weights
+    return Backbone(name, module.eval().to(device), size, mean, std, fingerprint, device, bundled)
 
 
 def _lite0() -> tuple[nn.Module, str, int]:
@@ -102,13 +112,20 @@ def _lite0() -> tuple[nn.Module, str, int]:
     from torch import nn
 
     class Lite0(EfficientNet):
-        # Only the convolutional part: the base class's forward goes on to ImageNet's 1,000 classes.
-        def forward(self, inputs: Tensor) -> Tensor:
-            return self.extract_features(inputs).mean((2, 3))
+        # The base class's forward goes on to ImageNet's 1,000 classes, and its last layer is made for them. A layer
+        # below it knows more of what those classes have in common, such as material; both together need fewer labels.
+        def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+            found: list[Tensor] = []
+            hook = self._blocks[_LITE0_BLOCK].register_forward_hook(lambda *call: found.append(call[-1]))
+            try:
+                last = self.extract_features(inputs)
+            finally:
+                hook.remove()
+            return last.mean((2, 3)), found[0].mean((2, 3))
 
     with _same_random_weights():
         module = Lite0.from_name('efficientnet-lite0')
-    size = module._fc.in_features
+    size = module._fc.in_features + module._blocks[_LITE0_BLOCK]._bn2.num_features
     module._fc = nn.Identity()
     return module, '_fc', size
 

@@ -61,7 +61,7 @@ class ImageClassifier(MLBackend):
             except TaskDataError as error:
                 results[index] = TaskFailure(task.id, str(error))
         if squares:
-            rows = compute(self._model.backbone, list(squares.values()), self.device)
+            rows = compute(self._model.backbone, list(squares.values()))
             features = dict(zip(squares, rows, strict=True))
             for index, result in enumerate(results):
                 if result is None and keys:

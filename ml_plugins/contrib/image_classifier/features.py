@@ -27,12 +27,12 @@ class Extracted:
     features: np.ndarray
 
 
-def compute(backbone: Backbone, squares: Sequence[np.ndarray], device: str) -> np.ndarray:
+def compute(backbone: Backbone, squares: Sequence[np.ndarray]) -> np.ndarray:
     """Features of a batch, of shape (pictures, size)."""
     import torch
 
     with torch.inference_mode():
-        return backbone.features(as_batch(squares, device)).float().cpu().numpy()
+        return backbone.features(as_batch(squares, backbone.device)).float().cpu().numpy()
 
 
 def extract(
@@ -88,7 +88,7 @@ def _extract_batch(
             run.skip(picture.task.id, str(error))
     if not squares:
         return {}
-    rows = compute(backbone, list(squares.values()), run.device)
+    rows = compute(backbone, list(squares.values()))
     found = dict(zip(squares, rows, strict=True))
     for index, picture in batch:
         if store and index in found:

@@ -57,7 +57,7 @@ def fine_tune(
     """
     import torch
 
-    layers = {head.control: _as_layer(head, run.device) for head in heads}
+    layers = {head.control: _as_layer(head, backbone.device) for head in heads}
     # Evaluation mode stays on: statistics of batches as small as these would only blur those of the pretraining.
     optimizer = torch.optim.AdamW(
         [
@@ -104,14 +104,14 @@ def _step(
         squares.append(square[:, :, ::-1] if random.random() < 0.5 else square)
     if not squares:
         return None
-    features = backbone.features(as_batch(squares, run.device))
+    features = backbone.features(as_batch(squares, backbone.device))
     total = features.new_zeros(())
     for head in heads:
         rows = [index for index, picture in enumerate(readable) if head.control in picture.answers]
         if rows:
             targets = target_matrix(head.labels, [readable[index].answers[head.control] for index in rows])
             logits = layers[head.control](features[rows])
-            total = total + loss(logits, torch.from_numpy(targets).to(run.device), head.multiple)
+            total = total + loss(logits, torch.from_numpy(targets).to(backbone.device), head.multiple)
     if not total.requires_grad:
         return None
     optimizer.zero_grad()

@@ -10,7 +10,7 @@ import numpy as np
 # Strength of the prior on the weights, as in "this much squared weight costs as much as one picture's loss". Features
 # outnumber the labeled pictures, so that the classes can nearly always be separated and only the prior keeps
 # probabilities honest.
-_PRIOR = 10.0
+_PRIOR = 3.0
 # The bias has next to none: enough to keep it finite for a label that every picture has.
 _BIAS_PRIOR = 0.01
 _ITERATIONS = 200

@@ -49,13 +49,13 @@ def train(
     held_out = [picture for picture in pictures if picture.held_out]
     learning = len(pictures) - len(held_out)
     total = len(pictures) + (schedule.steps(learning) + len(held_out) if schedule.epochs else 0)
-    run.log(f'{len(pictures)} labeled pictures, {learning} to learn from; {backbone.name} on {run.device}')
+    run.log(f'{len(pictures)} labeled pictures, {learning} to learn from; {backbone.name} on {backbone.device}')
     store = FeatureStore(run.cache_directory, backbone.fingerprint)
     extracted = extract(pictures, backbone, run, schedule.batch_size, total, store=store)
     plans, problems = plan(extracted.pictures, controls)
     for problem in problems:
         run.log(f'Left out: {problem}')
-    heads = train_heads(plans, extracted, run.device)
+    heads = train_heads(plans, extracted, backbone.device)
     if schedule.epochs:
         learned = [picture for picture in extracted.pictures if _is_learned(picture, plans)]
         heads = fine_tune(backbone, heads, learned, run, schedule, len(pictures), total)
