@@ -60,12 +60,13 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix='bench-image-classifier-'))
     if hasattr(os, 'sched_setaffinity'):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
-    accuracies, cold = [], 0.0
+    accuracies, cold, cold_cpu = [], 0.0, 0.0
     for seed in range(splits):
         run = MemoryRun(folder / f'run-{seed}', folder / 'cache')
-        begin = time.perf_counter()
+        begin, begin_cpu = time.perf_counter(), time.process_time()
         metrics = backend().fit(dataset(photos, seed), run)
-        cold = cold or time.perf_counter() - begin
+        if not accuracies:
+            cold, cold_cpu = time.perf_counter() - begin, time.process_time() - begin_cpu
         accuracies.append(metrics['accuracy'])
         print(f'split {seed}: accuracy {metrics["accuracy"]:.3f} on {metrics["held_out_size"]:.0f} photos')
     mean = statistics.mean(accuracies)
@@ -74,7 +75,10 @@ def main() -> None:
         f'accuracy: mean {mean:.3f}, lowest {min(accuracies):.3f}, highest {max(accuracies):.3f}; '
         f'asked {ASKED_ACCURACY}; ratio {mean / ASKED_ACCURACY:.3f}'
     )
-    print(f'fit from cold features: {cold:.1f} s; asked under {ASKED_SECONDS} s; ratio {cold / ASKED_SECONDS:.2f}')
+    print(
+        f'fit from cold features: {cold:.1f} s ({cold_cpu:.1f} s of processor time); asked under {ASKED_SECONDS} s; '
+        f'ratio {cold / ASKED_SECONDS:.2f}'
+    )
 
 
 if __name__ == '__main__':

@@ -160,7 +160,7 @@ def test_photos_are_labeled_trained_and_predicted(server, page, photos, data_dir
     first = until(lambda: predictions(session, server, open_tasks[0]), 60, 1)[0]
     assert first['model_version'] == 'image_classifier-v1'
     right = [
-        predictions(session, server, number)[0]['result'][0]['value']['choices'] == [name]
+        until(lambda task=number: predictions(session, server, task))[0]['result'][0]['value']['choices'] == [name]
         for name, numbers in tasks.items()
         for number in numbers[8:]
     ]

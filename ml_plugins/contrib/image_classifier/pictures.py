@@ -38,7 +38,7 @@ def as_batch(squares: Sequence[np.ndarray], device: str) -> Tensor:
     """Pictures as one tensor of bytes on the device."""
     import torch
 
-    return torch.from_numpy(np.stack(squares)).to(device)
+    return torch.from_numpy(np.stack(squares)).to(device, memory_format=torch.channels_last)
 
 
 def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:

@@ -1,0 +1,56 @@
+"""`label-studio plugins`, as a person runs it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(sys.executable).parent / 'label-studio'
+
+
+def run(*arguments, **options):
+    return subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, timeout=120, **options)
+
+
+def test_list_names_what_is_installed():
+    done = run('plugins', 'list', '--json')
+    assert done.returncode == 0, done.stderr
+    [row] = [row for row in json.loads(done.stdout) if row['name'] == 'image_classifier']
+    assert (row['package'], row['state'], row['reason']) == ('label-studio', 'installed', '')
+
+
+def test_check_tells_a_good_one_from_an_unknown_one(data_dir):
+    environment = {**os.environ, 'LABEL_STUDIO_BASE_DATA_DIR': str(data_dir)}
+    assert run('plugins', 'check', 'image_classifier', env=environment).returncode == 0
+    done = run('plugins', 'check', 'nothing', env=environment)
+    assert done.returncode == 1
+    assert 'image_classifier' in done.stderr
+
+
+def test_a_created_plugin_passes_its_own_tests_and_is_found(tmp_path):
+    done = run('plugins', 'create', 'my_model', '--directory', tmp_path)
+    assert done.returncode == 0, done.stderr
+    package = tmp_path / 'my_model'
+    tested = subprocess.run(
+        [sys.executable, '-m', 'pytest', '-q', 'tests', '-p', 'no:cacheprovider', '-p', 'no:django'],
+        cwd=package,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert tested.returncode == 0, tested.stdout
+    site = tmp_path / 'site'
+    pip = [sys.executable, '-m', 'pip', 'install', '-q', '--no-deps', '--no-build-isolation', '--target', site, package]
+    subprocess.run(list(map(str, pip)), check=True, capture_output=True)
+    listed = json.loads(run('plugins', 'list', '--json', env={**os.environ, 'PYTHONPATH': str(site)}).stdout)
+    assert ('my_model', 'my-model', 'installed') in {(row['name'], row['package'], row['state']) for row in listed}
+
+
+@pytest.mark.parametrize('name', ['My-Model', 'class', '1st'])
+def test_a_bad_name_is_refused_with_an_example(tmp_path, name):
+    done = run('plugins', 'create', name, '--directory', tmp_path)
+    assert done.returncode == 1
+    assert 'my_model' in done.stderr
