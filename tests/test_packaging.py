@@ -196,7 +196,9 @@ class Environment:
         self._run('uninstall', 'label-studio')
 
     def files(self) -> set[str]:
-        return {path.relative_to(self.folder).as_posix() for path in self.folder.rglob('*') if path.is_file()}
+        found = {path.relative_to(self.folder).as_posix() for path in self.folder.rglob('*') if path.is_file()}
+        # uv locks an environment with a file of its own.
+        return found - {'.lock'}
 
     def version(self) -> str:
         folders = [path.name for path in self.site.glob('label_studio-*.dist-info')]
@@ -234,11 +236,11 @@ def test_upgrade_over_upstream_and_uninstall(environment, wheel, upstream_wheel)
     environment.install('--upgrade', wheel)
     assert environment.version().startswith('1.23.2+ml.')
     assert 'label_studio.ml_host.cli' in (environment.folder / 'bin' / 'label-studio').read_text()
-    assert not (environment.site / 'web').exists(), 'a file of upstream was left behind'
+    # pip leaves empty folders behind, here and below.
+    assert not [path for path in (environment.site / 'web').rglob('*') if path.is_file()]
     assert not (environment.site / 'label_studio' / 'server.py').exists()
     environment.uninstall()
     assert environment.files() - environment.before == set()
-    assert not (environment.site / 'label_studio').exists()
 
 
 def test_installed_command_runs(environment, wheel, tmp_path):

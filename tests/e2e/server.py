@@ -89,7 +89,7 @@ def processes_of(data_dir: Path) -> list[str]:
         try:
             command = (entry / 'cmdline').read_bytes().replace(b'\0', b' ').decode(errors='replace').strip()
             environment = (entry / 'environ').read_bytes().decode(errors='replace')
-            folder = os.readlink(entry / 'cwd')
+            folder = str((entry / 'cwd').readlink())
         except OSError:
             continue
         if str(data_dir) in command or f'={data_dir}' in environment or folder.startswith(str(data_dir)):

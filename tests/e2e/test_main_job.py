@@ -166,7 +166,9 @@ def test_photos_are_labeled_trained_and_predicted(server, page, photos, data_dir
     ]
     assert sum(right) / len(right) >= 0.7
     page.get(f'{server.url}/projects/1/data?task={open_tasks[1]}')
-    until(lambda: 'image_classifier' in page.find_element(By.TAG_NAME, 'body').text)
+    # The tab of the prediction carries the version and the score.
+    tab = "return document.querySelector('.lsf-annotation-button:has(.lsf-annotation-button__userpic_pre)')?.innerText"
+    assert '%' in until(lambda: page.execute_script(tab))
     chosen = "return document.querySelectorAll('.lsf-choice__item .ant-checkbox-checked').length"
     assert until(lambda: page.execute_script(chosen)) == 1
     page.save_screenshot(str(tmp_path / '3-predicted.png'))

@@ -75,8 +75,7 @@ def overview() -> str:
         '  --ml-backend-name NAME       ML backend to enable, e.g. image_classifier',
         '  --ml-backend-url URL         ML backend that runs elsewhere, reached by HTTP',
         '',
-        'example: label-studio start imgcls --init --template image_classification '
-        '--ml-backend-name image_classifier',
+        'example: label-studio start imgcls --init --template image_classification --ml-backend-name image_classifier',
     ]
     return '\n'.join(lines)
 

@@ -36,7 +36,7 @@ def shared_options(add_help: bool = False, **texts: Any) -> argparse.ArgumentPar
     add('--ml-backends', dest='ml_backends', nargs='+', help='URLs of ML backends that run elsewhere')
     add('--sampling', choices=SAMPLING, default='sequential', help='order in which tasks are labeled')
     add('--log-level', dest='log_level', choices=LEVELS, default='WARNING', help='what is logged')
-    add('--internal-host', dest='internal_host', default='0.0.0.0', help='address to listen on')  # noqa: S104
+    add('--internal-host', dest='internal_host', default='0.0.0.0', help='address to listen on')
     add('-p', '--port', type=int, help='port to listen on (8080)')
     add('--host', default='', help='address under which people reach the server, e.g. https://label.example.org')
     add('--cert', dest='cert_file', type=_file, help=argparse.SUPPRESS)

@@ -135,7 +135,7 @@ def _serve(options: argparse.Namespace, config: dict, services) -> None:
     from label_studio.ml_host.upstream import free_port, start_browser
     from label_studio.ml_host.wsgi import application
 
-    host = options.internal_host or config.get('internal_host', '0.0.0.0')  # noqa: S104
+    host = options.internal_host or config.get('internal_host', '0.0.0.0')
     port = free_port(_port(options, config), options.debug)
     settings.INTERNAL_PORT = str(port)
     try:
