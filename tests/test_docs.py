@@ -26,7 +26,7 @@ RUN_ELSEWHERE = {
     'export DJANGO_DB=postgresql POSTGRE_HOST=db POSTGRE_NAME=labels POSTGRE_USER=labels '
     'POSTGRE_PASSWORD=secret': 'tests/launcher',
     'export REDIS_URL=redis://queue:6379/0': 'tests/launcher',
-    'gunicorn --threads 8 label_studio.ml_host.wsgi:application': 'tests/launcher',
+    'waitress-serve --threads=8 --port=8080 label_studio.ml_host.wsgi:application': 'tests/serving/test_wsgi.py',
     'label-studio worker': 'tests/launcher',
 }
 RUN_HERE = ('label-studio logs', 'label-studio plugins list', 'label-studio plugins check image_classifier')

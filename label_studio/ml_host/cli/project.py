@@ -30,14 +30,16 @@ def usable_backend(name: str) -> Plugin:
         plugin = registry.get(name)
         plugin.backend_class()
     except MLPluginError as error:
-        raise SystemExit(f'{error}. {_installed()}') from error
+        raise SystemExit(f'{error}. {_others(name)}') from error
     except Exception as error:
-        raise SystemExit(f'ML backend "{name}" is broken ({type(error).__name__}: {error}). {_installed()}') from error
+        reason = f'{type(error).__name__}: {error}'
+        raise SystemExit(f'ML backend "{name}" is broken ({reason}). {_others(name)}') from error
     return plugin
 
 
-def _installed() -> str:
-    return f'ML backends that work: {", ".join(plugin.name for plugin in registry.usable()) or "none"}'
+def _others(name: str) -> str:
+    others = [plugin.name for plugin in registry.usable() if plugin.name != name]
+    return f'Other ML backends here: {", ".join(others) or "none"}'
 
 
 def _given(options: argparse.Namespace, config: dict, name: str) -> str:
@@ -156,7 +158,7 @@ def enable_backend(project: Any, name: str, user: Any) -> None:
     try:
         enable(project, name, user)
     except MLPluginError as error:
-        raise SystemExit(f'{error}. {_installed()}') from error
+        raise SystemExit(f'{error}. {_others(name)}') from error
     print(f'ML backend "{name}" is enabled on project "{project.title}"')
 
 
