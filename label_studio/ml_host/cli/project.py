@@ -140,9 +140,8 @@ def _check_label_config(plugin: Plugin, path: str | None) -> None:
     try:
         plugin.backend_class().check(parse_label_config(xml))
     except LabelConfigError as error:
-        raise SystemExit(
-            f'ML backend "{plugin.name}" cannot serve this label config: {error}. {_installed()}'
-        ) from error
+        reason = f'ML backend "{plugin.name}" cannot serve this label config: {error}'
+        raise SystemExit(f'{reason}. {_others(plugin.name)}') from error
 
 
 def _sampling(name: str) -> str:
