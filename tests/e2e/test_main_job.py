@@ -167,7 +167,7 @@ def test_photos_are_labeled_trained_and_predicted(server, page, photos, data_dir
     assert sum(right) / len(right) >= 0.7
     page.get(f'{server.url}/projects/1/data?task={open_tasks[1]}')
     # The tab of the prediction carries the version and the score.
-    tab = "return document.querySelector('.lsf-annotation-button:has(.lsf-annotation-button__userpic_pre)')?.innerText"
+    tab = "return document.querySelector('.lsf-annotation-button:has([class*=userpic_pre])')?.innerText"
     assert '%' in until(lambda: page.execute_script(tab))
     chosen = "return document.querySelectorAll('.lsf-choice__item .ant-checkbox-checked').length"
     assert until(lambda: page.execute_script(chosen)) == 1
