@@ -48,6 +48,7 @@ class Services:
         self._redis = None
         self._redis_child: Child | None = None
         self._supervisor = Supervisor()
+        self._has_served = False
 
     def __enter__(self) -> Services:
         return self
@@ -60,10 +61,11 @@ class Services:
             end(self._redis_child.process)
         if self._redis is not None:
             self._redis.stop()
-        code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else int(error is not None)
-        timer = threading.Timer(LAST_WORD_SECONDS, os._exit, [code])
-        timer.daemon = True
-        timer.start()
+        if self._has_served:
+            code = error.code if isinstance(error, SystemExit) and isinstance(error.code, int) else int(bool(error))
+            timer = threading.Timer(LAST_WORD_SECONDS, os._exit, [code])
+            timer.daemon = True
+            timer.start()
 
     def start_redis(self, directory: Path) -> None:
         """Start the private Redis unless the person has configured one, and name it for settings and workers."""
@@ -85,6 +87,7 @@ class Services:
 
     def start_background(self) -> None:
         """Start workers and threads; called once the server listens."""
+        self._has_served = True
         if self._redis_child is not None:
             self._supervisor.add(self._redis_child)
         if self._redis is not None or redis_is_configured(os.environ):
