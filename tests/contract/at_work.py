@@ -8,6 +8,7 @@ from label_studio.ml_host import bootstrap
 
 bootstrap.setup()
 
+from django.conf import settings  # noqa: E402
 from django.test import Client  # noqa: E402
 
 from label_studio.ml_host.enabling.services import enable, set_params  # noqa: E402
@@ -31,6 +32,11 @@ def sign_in():
     user.save(update_fields=['active_organization'])
     client = Client(raise_request_exception=False)
     client.force_login(user)
+    session = client.session
+    session['last_login'] = time.time()
+    session.save()
+    # Upstream keeps the session in the cookie itself.
+    client.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
     return user, client
 
 
@@ -59,7 +65,10 @@ def use(name, user, client, params=None):
         train(run.pk)
         run.refresh_from_db()
         report['run'] = {'state': run.state, 'error': run.error, 'traceback': run.traceback}
-    time.sleep(0.3)  # failures are stored by a thread of their own
+    # Failures are stored by a thread of their own, and a hang is one only after some seconds.
+    patience = time.monotonic() + (8 if name == 'broken_predict_hangs' else 0.5)
+    while time.monotonic() < patience and not FailureRecord.objects.filter(project=project).exists():
+        time.sleep(0.05)
     report['records'] = list(FailureRecord.objects.filter(project=project).values_list('stage', 'error', 'traceback'))
     page = client.get(f'/projects/{project.pk}/ml-backends/')
     report |= {'page': page.status_code, 'html': page.content.decode()}

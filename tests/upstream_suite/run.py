@@ -70,11 +70,14 @@ def run_suite(python: Path, arguments: list[str], settings: str, processes: str)
             'LABEL_STUDIO_BASE_DATA_DIR': str(folder),
             # Read by marks of the suite.
             'DJANGO_DB': 'sqlite',
+            'PYTHONPATH': str(HERE),
             # Nothing is written beside upstream's files.
             'PYTHONDONTWRITEBYTECODE': '1',
         }
-        command = [str(python), '-m', 'pytest', '-p', 'no:cacheprovider', '-q', '-n', processes, '-rfE', '--tb=short']
-        subprocess.run([*command, f'--junitxml={report}', *arguments], cwd=UPSTREAM, env=environment)
+        command = [str(python), '-m', 'pytest', '-p', 'no:cacheprovider', '-p', 'preload', '-q', '-n', processes]
+        subprocess.run(
+            [*command, '-rfE', '--tb=short', f'--junitxml={report}', *arguments], cwd=UPSTREAM, env=environment
+        )
         if not report.exists():
             raise SystemExit('The suite ended without a report.')
         return read_report(report)

@@ -1,0 +1,14 @@
+"""A pytest plugin for upstream's suite: load what upstream's SDK would load late.
+
+freezegun looks at every name of every module when a test freezes the clock. The SDK loads its types on first use, and
+with a frozen clock pydantic refuses them. Whether some earlier test had loaded them depends on how tests were spread
+over processes, under upstream's own settings too.
+"""
+
+import contextlib
+
+import label_studio_sdk
+
+for name in dir(label_studio_sdk):
+    with contextlib.suppress(Exception):
+        getattr(label_studio_sdk, name)
