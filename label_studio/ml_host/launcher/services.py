@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 WORKERS_VARIABLE = 'LABEL_STUDIO_ML_WORKERS'
 RECOVER_SECONDS = 30.0
+# A worker takes seconds of processor time to start; the first page is answered before that.
+FIRST_PAGE_SECONDS = 2.0
 # Threads of plugins may keep an interpreter from ending; the process then ends without them.
 LAST_WORD_SECONDS = 5.0
 WORKER_LOG = 'worker.log'
@@ -91,8 +93,9 @@ class Services:
         if self._redis_child is not None:
             self._supervisor.add(self._redis_child)
         if self._redis is not None or redis_is_configured(os.environ):
+            start_at = time.monotonic() + FIRST_PAGE_SECONDS
             for number in range(1, worker_count() + 1):
-                self._supervisor.add(Child(f'training worker {number}', _spawn_worker))
+                self._supervisor.add(Child(f'training worker {number}', _spawn_worker, start_at=start_at))
         self._supervisor.start()
         threading.Thread(target=_recover_for_ever, name='recover-runs', daemon=True).start()
         from label_studio.ml_host.serving import listener
@@ -120,6 +123,7 @@ def _spawn_worker() -> subprocess.Popen:
 
 
 def _recover_for_ever() -> None:
+    time.sleep(FIRST_PAGE_SECONDS)
     from django.db import close_old_connections
 
     from label_studio.ml_host.training.runs import recover_lost_runs
