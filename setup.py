@@ -72,22 +72,29 @@ def fetch_wheel(folder: Path, sha256: str) -> Path:
     return wheel
 
 
-def check_record(folder: Path) -> None:
-    """Compare the unpacked files with the wheel's own RECORD."""
+def damaged_file(folder: Path) -> str:
+    """Name of the first file that differs from the wheel's own RECORD; an empty string when none does."""
     record = next(folder.glob('*.dist-info/RECORD'))
     for name, digest, _size in csv.reader(io.StringIO(record.read_text(encoding='utf-8'))):
         if not digest:
             continue
         kind, _, wanted = digest.partition('=')
-        found = hashlib.new(kind, (folder / name).read_bytes()).digest()
+        path = folder / name
+        found = hashlib.new(kind, path.read_bytes()).digest() if path.is_file() else b''
         if base64.urlsafe_b64encode(found).rstrip(b'=').decode() != wanted:
-            raise SystemExit(f'{name} in the upstream wheel does not match its RECORD')
+            return name
+    return ''
+
+
+def is_in_place(sha256: str) -> bool:
+    """Whether the pinned release is unpacked and nobody has edited it."""
+    return STAMP.is_file() and STAMP.read_text(encoding='utf-8') == sha256 and not damaged_file(TARGET)
 
 
 def ensure_upstream() -> None:
-    """Unpack the pinned release unless it is in place; an older one is replaced whole."""
+    """Unpack the pinned release unless it is in place; an older or an edited one is replaced whole."""
     version, sha256 = read_pin()
-    if STAMP.is_file() and STAMP.read_text(encoding='utf-8') == sha256:
+    if is_in_place(sha256):
         return
     with tempfile.TemporaryDirectory(dir=TARGET.parent, prefix='.unpack-') as name:
         folder = Path(name)
@@ -95,7 +102,8 @@ def ensure_upstream() -> None:
         fresh = folder / 'content'
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(fresh)
-        check_record(fresh)
+        if name := damaged_file(fresh):
+            raise SystemExit(f'{name} in the upstream wheel does not match its RECORD')
         (fresh / STAMP.name).write_text(sha256, encoding='utf-8')
         if TARGET.exists():
             TARGET.rename(folder / 'previous')

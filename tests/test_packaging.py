@@ -167,6 +167,17 @@ def test_wrong_hash_stops_the_build(source, upstream_wheel, tmp_path):
     assert not (copy / 'label_studio' / '_upstream').exists()
 
 
+def test_edited_release_is_replaced(upstream_wheel, tmp_path):
+    copy = checkout(tmp_path / 'copy')
+    environment = {**os.environ, 'LABEL_STUDIO_WHEEL': str(upstream_wheel)}
+    run(sys.executable, 'setup.py', '--version', cwd=copy, env=environment)
+    edited = copy / 'label_studio' / '_upstream' / 'label_studio' / 'core' / 'version_.py'
+    before = edited.read_text()
+    edited.write_text('info = {}')
+    run(sys.executable, 'setup.py', '--version', cwd=copy, env=environment)
+    assert edited.read_text() == before
+
+
 # --- Installing ------------------------------------------------------------------------------------------------------
 
 

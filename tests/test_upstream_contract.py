@@ -95,3 +95,23 @@ def test_version_is_the_pinned_one():
 
     pin = (Path(__file__).parent.parent / 'upstream.txt').read_text(encoding='utf-8')
     assert f'label-studio=={__version__.partition("+")[0]} ' in pin
+
+
+def test_release_inside_is_untouched_while_it_runs():
+    import base64
+    import csv
+    import hashlib
+
+    from core.version import get_git_version
+
+    from label_studio import __version__
+    from label_studio.ml_host.bootstrap import UPSTREAM_ROOT
+
+    # It writes into its own folder when git answers there.
+    assert get_git_version().startswith(__version__.partition('+')[0])
+    record = next(UPSTREAM_ROOT.parent.glob('*.dist-info/RECORD'))
+    for name, digest, _size in csv.reader(record.read_text(encoding='utf-8').splitlines()):
+        if digest:
+            content = (UPSTREAM_ROOT.parent / name).read_bytes()
+            found = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b'=').decode()
+            assert digest == f'sha256={found}', f'{name} was edited'

@@ -16,7 +16,20 @@ def prepare() -> None:
     """
     if str(UPSTREAM_ROOT) not in sys.path:
         sys.path.append(str(UPSTREAM_ROOT))
+    _keep_git_out()
     os.environ.setdefault('DJANGO_SETTINGS_MODULE', SETTINGS_MODULE)
+
+
+def _keep_git_out() -> None:
+    """Let git find no repository from inside upstream's folder.
+
+    Upstream asks git which commit it is and writes the answer into its own ``version_.py``. In a checkout, or in an
+    environment that lies in some other repository, that would be a foreign commit, in a file that must not change.
+    """
+    ceilings = os.environ.get('GIT_CEILING_DIRECTORIES', '').split(os.pathsep)
+    folder = str(UPSTREAM_ROOT.parent)
+    if folder not in ceilings:
+        os.environ['GIT_CEILING_DIRECTORIES'] = os.pathsep.join([folder, *filter(None, ceilings)])
 
 
 def setup() -> None:
