@@ -71,8 +71,9 @@ def run_suite(python: Path, arguments: list[str], settings: str, processes: str)
             # Read by marks of the suite.
             'DJANGO_DB': 'sqlite',
             'PYTHONPATH': str(HERE),
-            # Nothing is written beside upstream's files.
+            # Nothing is written beside upstream's files, nor into its version_.py.
             'PYTHONDONTWRITEBYTECODE': '1',
+            'GIT_CEILING_DIRECTORIES': str(UPSTREAM.parent),
         }
         command = [str(python), '-m', 'pytest', '-p', 'no:cacheprovider', '-p', 'preload', '-q', '-n', processes]
         subprocess.run(
