@@ -104,6 +104,11 @@ class MLBackend(ABC):
         serves: Pairs of tags this backend can fill; at least one must stand in the label config.
         params: Parameters that a project may set.
         max_batch: Most tasks handed to one `predict` call.
+        max_delay: Seconds that a task may wait for others to share its batch; a click in the editor never does.
+        fence: ``"thread"`` runs it inside the server's process, ``"process"`` in a child process of its own, for native
+            code that may crash.
+        fence_memory: Bytes of memory that the child process may take on top of what it takes without the model; 0 for
+            no limit.
         needs_training: True when nothing can be predicted before the first version.
         is_interactive: True when `predict` answers clicks and boxes that annotators make in the editor.
     """
@@ -111,6 +116,9 @@ class MLBackend(ABC):
     serves: ClassVar[Sequence[Serves]] = ()
     params: ClassVar[Sequence[Param]] = ()
     max_batch: ClassVar[int] = 16
+    max_delay: ClassVar[float] = 0.0
+    fence: ClassVar[str] = 'thread'
+    fence_memory: ClassVar[int] = 0
     needs_training: ClassVar[bool] = False
     is_interactive: ClassVar[bool] = False
 
@@ -140,6 +148,14 @@ class MLBackend(ABC):
 
     def setup(self) -> None:  # noqa: B027
         """Load the model. Called once, before the first `predict`, never per request."""
+
+    def memory_bytes(self) -> int | None:
+        """Bytes that the loaded model takes, asked once after `setup`; None lets the host measure it.
+
+        The host measures by how much its process grew while loading: say the number where that is wrong, e.g. for a
+        model on a GPU or for files that are mapped and read later.
+        """
+        return None
 
     @abstractmethod
     def predict(

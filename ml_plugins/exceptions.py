@@ -68,9 +68,17 @@ class ModelVersionError(MLPluginError):
 
 
 class BackendBusyError(MLPluginError):
-    """The queue of the resident model is full."""
+    """The queue of the resident model is full, or the model is leaving this process.
+
+    Attributes:
+        retry_after: Seconds after which another try may find room, estimated from the measured speed.
+    """
 
     code = 'busy'
+
+    def __init__(self, message: str, retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class CircuitOpenError(MLPluginError):
@@ -83,3 +91,15 @@ class PredictTimeoutError(MLPluginError):
     """The backend did not return from ``predict`` in time."""
 
     code = 'predict_timeout'
+
+
+class DeadlineExceededError(MLPluginError):
+    """The caller's deadline passed before the model came to it; nothing was computed for it."""
+
+    code = 'deadline'
+
+
+class BackendCrashError(MLPluginError):
+    """The process that a fenced backend runs in died."""
+
+    code = 'backend_crash'

@@ -6,11 +6,13 @@ import contextlib
 import logging
 import threading
 import traceback as traceback_module
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
+
+from ml_plugins.plain import storable_text
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ class Stage(str, Enum):
     RENDER = 'render'
     SETUP = 'setup'
     PREDICT = 'predict'
+    # The data of one task cannot be read: nothing of the plugin is broken.
+    TASK = 'task'
     FIT = 'fit'
 
 
@@ -61,6 +65,7 @@ class FailureLog:
 
     def __init__(self, size: int = 500) -> None:
         self._failures: deque[PluginFailure] = deque(maxlen=size)
+        self._counts: Counter[tuple[str, str]] = Counter()
         self._listeners: list[Callable[[PluginFailure], None]] = []
         self._lock = threading.Lock()
 
@@ -80,14 +85,18 @@ class FailureLog:
         """Keep one failure, log it, and tell the listeners."""
         with self._lock:
             self._failures.append(failure)
+            self._counts[failure.plugin, failure.stage.value] += 1
             listeners = list(self._listeners)
-        logger.error(
-            'Plugin %s failed in stage %s: %s\n%s',
-            failure.plugin,
-            failure.stage.value,
-            failure.error,
-            failure.traceback,
-        )
+        if failure.stage is Stage.TASK:
+            logger.warning('No prediction of %s: %s', failure.plugin, failure.error)
+        else:
+            logger.error(
+                'Plugin %s failed in stage %s: %s\n%s',
+                failure.plugin,
+                failure.stage.value,
+                failure.error,
+                failure.traceback,
+            )
         for listener in listeners:
             try:
                 listener(failure)
@@ -99,10 +108,16 @@ class FailureLog:
         with self._lock:
             return [failure for failure in self._failures if failure.plugin == plugin]
 
+    def counts(self) -> Counter[tuple[str, str]]:
+        """How many failures there were since the process started, by plugin and stage."""
+        with self._lock:
+            return Counter(self._counts)
+
     def clear(self) -> None:
         """Forget everything, for tests."""
         with self._lock:
             self._failures.clear()
+            self._counts.clear()
 
 
 failure_log = FailureLog()
@@ -110,14 +125,14 @@ failure_log = FailureLog()
 
 def describe(error: BaseException) -> str:
     """Kind and message of an exception in one line."""
-    message = ' '.join(str(error).split())
+    message = storable_text(' '.join(str(error).split()))
     return f'{type(error).__name__}: {message}' if message else type(error).__name__
 
 
 def record_failure(plugin: str, stage: Stage, error: BaseException, project_id: int | None = None) -> PluginFailure:
     """Record an exception with its traceback."""
     text = ''.join(traceback_module.format_exception(type(error), error, error.__traceback__))
-    failure = PluginFailure(plugin, stage, describe(error), text, project_id)
+    failure = PluginFailure(plugin, stage, describe(error), storable_text(text), project_id)
     failure_log.record(failure)
     return failure
 

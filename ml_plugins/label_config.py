@@ -12,6 +12,8 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from ml_plugins.exceptions import LabelConfigError, PredictionError
+from ml_plugins.plain import why_not_json
+from ml_plugins.shapes import AcceptedShapes
 from ml_plugins.types import Prediction, Region
 
 
@@ -149,16 +151,31 @@ class LabelConfig:
             PredictionError: Names the region, the field and the value.
         """
         for index, region in enumerate(prediction.regions):
+            if not isinstance(region, Region):
+                raise PredictionError(f'region {index} is a {type(region).__name__}, not a Region')
             if region.score is not None and not _is_share(region.score):
                 raise PredictionError(f'region {index}: score {region.score!r} is not a number in 0..1')
         if prediction.score is not None and not _is_share(prediction.score):
             raise PredictionError(f'score {prediction.score!r} is not a number in 0..1')
-        errors = self._interface.validate_prediction({'result': prediction.result()}, return_errors=True)
+        if self._accepted.covers(prediction.regions):
+            return
+        result = prediction.result()
+        for index, item in enumerate(result):
+            if reason := why_not_json(item):
+                raise PredictionError(f'region {index} cannot be stored: {reason}. Use plain numbers, texts and lists')
+        errors = self._interface.validate_prediction({'result': result}, return_errors=True)
         if errors:
             raise PredictionError('; '.join(errors))
+        self._accepted.learn(prediction.regions)
+
+    @cached_property
+    def _accepted(self) -> AcceptedShapes:
+        return AcceptedShapes(label for control in self.all_controls for label in control.labels)
 
 
 def _is_share(score: Any) -> bool:
+    if type(score) is float:
+        return 0.0 <= score <= 1.0
     try:
         return math.isfinite(score) and 0.0 <= score <= 1.0
     except TypeError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_plugins.exceptions import ParameterError
+from ml_plugins.plain import why_not_json
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Param:
                 cleaned = kind(value)
         except (TypeError, ValueError):
             raise ParameterError(f'parameter "{self.name}": {value!r} is not of type {kind.__name__}') from None
+        if reason := why_not_json(cleaned):
+            raise ParameterError(f'parameter "{self.name}": {value!r} cannot be stored: {reason}')
         if self.choices and cleaned not in self.choices:
             allowed = ', '.join(str(choice) for choice in self.choices)
             raise ParameterError(f'parameter "{self.name}": {value!r} is not one of {allowed}')

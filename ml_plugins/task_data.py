@@ -41,6 +41,11 @@ def is_reference(value: str) -> bool:
     return _REFERENCE.match(value) is not None
 
 
+def without_task(task_id: int | None, reason: str) -> str:
+    """A reason without the task's number in front, for places that show the number beside it."""
+    return re.sub(rf'^task {task_id}: ', '', reason, flags=re.IGNORECASE)
+
+
 def text_of(task: Task, key: str) -> str:
     """See `Task.text`."""
     value = task.data.get(key)

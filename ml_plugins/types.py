@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ml_plugins.plain import storable_text
+
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
@@ -127,6 +129,9 @@ class TaskFailure:
 
     task_id: int | None
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, 'reason', storable_text(str(self.reason)))
 
 
 @dataclass(frozen=True)

@@ -2,61 +2,42 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from enum import IntEnum
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, InvalidStateError
 
 from ml_plugins.backend import MLBackend
-from ml_plugins.exceptions import BackendBusyError, PredictionError, PredictTimeoutError
-from ml_plugins.failures import Stage, record_failure
+from ml_plugins.exceptions import CircuitOpenError, PredictTimeoutError
+from ml_plugins.failures import Stage
+from ml_plugins.runtime import metrics
+from ml_plugins.runtime.batching import GivenUpError, Outcome, compute
 from ml_plugins.runtime.breaker import CircuitBreaker
+from ml_plugins.runtime.fence.backend import FencedBackend
+from ml_plugins.runtime.inbox import Inbox
+from ml_plugins.runtime.loading import call, load, refuse_invalid
+from ml_plugins.runtime.notes import FailureNotes
 from ml_plugins.runtime.spec import ModelSpec
-from ml_plugins.types import Interaction, Prediction, Task, TaskFailure
+from ml_plugins.runtime.stats import ModelStats, StatsRecorder
+from ml_plugins.runtime.waiting import Answer, Priority, Request, Slice
+from ml_plugins.types import Interaction, Task
 
 logger = logging.getLogger(__name__)
 
-Answer = Prediction | TaskFailure | None
-
-
-class Priority(IntEnum):
-    """Who is served first."""
-
-    INTERACTIVE = 0
-    OPEN = 1
-    BULK = 2
-
-
-@dataclass
-class _Request:
-    tasks: Sequence[Task]
-    interaction: Interaction | None
-    future: Future[list[Answer]]
-    answers: list[Answer] = field(default_factory=list)
-    missing: int = 0
-
-    def answer(self, index: int, answer: Answer) -> None:
-        self.answers[index] = answer
-        self.missing -= 1
-        if self.missing == 0 and not self.future.done():
-            self.future.set_result(self.answers)
-
-
-@dataclass(order=True)
-class _Item:
-    priority: int
-    order: int
-    request: _Request = field(compare=False)
-    index: int = field(compare=False)
-
 
 class ResidentModel:
-    """A loaded model and its thread. Concurrent requests share batches."""
+    """A loaded model and its thread. Concurrent requests share batches.
+
+    Attributes:
+        spec: What is loaded.
+        loaded: Done when it is ready; fails with what loading raised.
+        closed: Set when the model has left memory.
+        last_used: Value of ``time.monotonic()``.
+        memory_bytes: What it takes; 0 until it is loaded.
+        batch_limit: Tasks that fit into memory at once, known since more did not; None before.
+    """
 
     def __init__(
         self,
@@ -64,152 +45,269 @@ class ResidentModel:
         breaker: CircuitBreaker,
         on_end: Callable[[ResidentModel], None],
         queue_limit: int = 10000,
+        patience: float = 60.0,
+        before_load: Callable[[], None] | None = None,
+        on_load: Callable[[ResidentModel], None] | None = None,
     ) -> None:
         self.spec = spec
-        self.loaded = Future()
+        self.loaded: Future[None] = Future()
+        self.closed = threading.Event()
         self.last_used = time.monotonic()
-        self.busy_since: float | None = None
+        self.memory_bytes = 0
+        self.batch_limit: int | None = None
         self._breaker = breaker
         self._on_end = on_end
-        self._queue_limit = queue_limit
-        self._queue: list[_Item] = []
-        self._order = itertools.count()
-        self._changed = threading.Condition()
-        self._ended = False
-        self._in_work: list[_Item] = []
+        self._before_load = before_load
+        self._on_load = on_load
+        self._patience = patience
+        self._notes = FailureNotes(spec.plugin, spec.project_id)
+        self._stats = StatsRecorder()
+        self._inbox = Inbox(spec.plugin, queue_limit, lambda: self._stats.speed)
+        self._is_loading = True
+        self._backend: MLBackend | None = None
+        # Since when plugin code runs, and whether the watchdog gave it up; both change only under the lock.
+        self._busy_since: float | None = None
+        self._given_up = False
+        self._kill: Callable[[], None] | None = None
+        self._computed = 0.0
+        self._calling = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f'model-{spec.plugin}-{spec.project_id}', daemon=True)
         self._thread.start()
 
-    def submit(self, tasks: Sequence[Task], interaction: Interaction | None, priority: Priority) -> Future:
+    def submit(
+        self,
+        tasks: Sequence[Task],
+        interaction: Interaction | None = None,
+        priority: Priority = Priority.OPEN,
+        deadline: float | None = None,
+    ) -> Future[list[Answer]]:
         """Queue tasks; the future gives one answer a task, in order.
 
         Raises:
-            BackendBusyError: The queue is full.
+            BackendBusyError: There is no room for so many tasks of this priority, or the model is being unloaded.
         """
-        request = _Request(tasks, interaction, Future(), [None] * len(tasks), len(tasks))
-        with self._changed:
-            if self._ended:
-                raise BackendBusyError(f'{self.spec.plugin} is being unloaded; try again')
-            if len(self._queue) + len(tasks) > self._queue_limit:
-                raise BackendBusyError(f'{self.spec.plugin} has {len(self._queue)} tasks waiting; try again later')
-            for index in range(len(tasks)):
-                heapq.heappush(self._queue, _Item(priority, next(self._order), request, index))
-            self.last_used = time.monotonic()
-            self._changed.notify()
-        if not tasks:
+        request = Request(list(tasks), interaction, priority, deadline)
+        if request.tasks:
+            self._inbox.put(request)
+        else:
             request.future.set_result([])
+        self.last_used = request.arrived
+        self._stats.request()
+        metrics.request(self.spec.plugin, priority)
         return request.future
+
+    def adopt(self, requests: Sequence[Request]) -> None:
+        """Take over requests that waited for another load of the same model.
+
+        Raises:
+            BackendBusyError: The model is being unloaded.
+        """
+        self._inbox.adopt(requests)
 
     @property
     def waiting(self) -> int:
         """Tasks in the queue."""
-        return len(self._queue)
+        return self._inbox.waiting
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it neither loads nor computes and nothing waits for it."""
+        return not self._is_loading and self._inbox.is_idle
+
+    @property
+    def stats(self) -> ModelStats:
+        """What it has done so far."""
+        return self._stats.snapshot(self.waiting, self.memory_bytes)
 
     def end(self, error: Exception | None = None) -> None:
         """Take no more work; what waits fails with `error`, or is still answered when there is none."""
-        with self._changed:
-            self._ended = True
-            items = [*self._in_work, *self._queue] if error else []
-            if error:
-                self._queue.clear()
-            self._changed.notify_all()
-        for item in items:
-            if not item.request.future.done():
-                item.request.future.set_exception(error)
+        if error is None:
+            self._inbox.end()
+            return
+        self._resolve(error)
+        slices, requests = self._inbox.end_and_empty()
+        for request in [*(item.request for item in slices), *requests]:
+            request.fail(error)
 
-    def abandon_if_hanging(self, timeout: float) -> bool:
-        """Give up a batch that computes for longer than `timeout` seconds; its thread cannot be stopped."""
-        since = self.busy_since
-        if since is None or time.monotonic() - since < timeout:
-            return False
-        error = PredictTimeoutError(f'{self.spec.plugin} did not answer within {timeout:.0f} s and was given up')
-        record_failure(self.spec.plugin, Stage.PREDICT, error, self.spec.project_id)
+    def give_up_if_hanging(self, predict_seconds: float, setup_seconds: float) -> list[Request] | None:
+        """Give up a model that computes or loads for too long; its thread cannot be stopped.
+
+        The batch in work fails. Where loading hangs everything fails, since a fresh load would hang again.
+
+        Returns:
+            Requests that still wait, for a fresh load; None when nothing hangs.
+        """
+        with self._calling:
+            limit = setup_seconds if self._is_loading else predict_seconds
+            if self._busy_since is None or self._given_up or time.monotonic() - self._busy_since < limit:
+                return None
+            self._given_up = True
+        if self._kill is not None:
+            self._kill()
+        slices, requests = self._inbox.end_and_empty()
+        what, stage = ('was not loaded', Stage.SETUP) if self._is_loading else ('did not answer', Stage.PREDICT)
+        error = PredictTimeoutError(f'{self.spec.plugin} {what} within {limit:.0f} s and was given up')
         self._breaker.failed()
-        self.end(error)
-        return True
+        self._notes.record(stage, error)
+        self._resolve(error)
+        for request, start, stop in slices:
+            request.answer_failed(start, [error] * (stop - start))
+        if stage is Stage.SETUP:
+            for request in requests:
+                request.refuse(error)
+        return [request for request in requests if not request.future.done()]
+
+    # --- Its thread --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         try:
-            self.busy_since = time.monotonic()
-            backend = self.spec.load()
+            self._load()
+            while self._serve():
+                pass
+        except GivenUpError:
+            logger.warning('%s: a call that was given up has come to its end', self.spec.plugin)
         except BaseException as error:
-            if not self._ended:
-                record_failure(self.spec.plugin, Stage.SETUP, error, self.spec.project_id)
-                self._breaker.failed()
-            self._on_end(self)
-            failure = error if isinstance(error, Exception) else RuntimeError(repr(error))
-            self.loaded.set_exception(failure)
-            self.end(failure)
-            return
+            self._broken(error)
         finally:
-            self.busy_since = None
-        self.loaded.set_result(backend)
-        while items := self._next_batch(max(1, backend.max_batch)):
-            self._work(backend, items)
-        try:
-            backend.close()
-        except Exception as error:
-            record_failure(self.spec.plugin, Stage.PREDICT, error, self.spec.project_id)
+            self._on_end(self)
+            self._close()
+            self.closed.set()
 
-    def _next_batch(self, size: int) -> list[_Item]:
-        with self._changed:
-            while not self._queue and not self._ended:
-                self._changed.wait()
-            items: list[_Item] = []
-            while self._queue and len(items) < size:
-                # A click is answered alone: its context belongs to one task.
-                if self._queue[0].request.interaction is not None and items:
-                    break
-                item = heapq.heappop(self._queue)
-                if item.request.future.done():
-                    continue
-                items.append(item)
-                if item.request.interaction is not None:
-                    break
-            self._in_work = items
-            if not items and self._queue == [] and not self._ended:
-                return self._next_batch(size)
-            return items
+    def _load(self) -> None:
+        self._is_loading = True
+        self.batch_limit = None
+        # Nothing may hold the models that make room: their memory is wanted.
+        before_load, self._before_load = self._before_load, None
+        if before_load is not None:
+            before_load()
+            del before_load
+        with self._watched():
+            self._backend, self.memory_bytes = load(self.spec, self._made)
+        self._is_loading = False
+        self._resolve(None)
+        if self._on_load is not None:
+            self._on_load(self)
 
-    def _work(self, backend: MLBackend, items: list[_Item]) -> None:
-        tasks = [item.request.tasks[item.index] for item in items]
-        self.busy_since = time.monotonic()
-        try:
-            answers = list(backend.predict(tasks, items[0].request.interaction) or [])
-            answers = self._checked(backend, tasks, answers)
-        except BaseException as error:
-            self.busy_since = None
-            if self._ended:
-                return
-            record_failure(self.spec.plugin, Stage.PREDICT, error, self.spec.project_id)
-            self._breaker.failed()
-            failure = error if isinstance(error, Exception) else RuntimeError(repr(error))
-            for item in items:
-                if not item.request.future.done():
-                    item.request.future.set_exception(failure)
+    def _made(self, backend: MLBackend) -> None:
+        # Only a backend that runs in a process of its own can be stopped while it computes.
+        self._kill = backend.kill if isinstance(backend, FencedBackend) else None
+
+    def _broken(self, error: BaseException) -> None:
+        failure = error if isinstance(error, Exception) else RuntimeError(repr(error))
+        if self._given_up:
             return
-        self.busy_since = None
-        self.last_used = time.monotonic()
-        for item, answer in zip(items, answers, strict=True):
-            item.request.answer(item.index, answer)
+        self._notes.record(Stage.SETUP if self._is_loading else Stage.PREDICT, error)
+        self._breaker.failed()
+        self._on_end(self)
+        self.end(failure)
 
-    def _checked(self, backend: MLBackend, tasks: Sequence[Task], answers: list[Answer]) -> list[Answer]:
-        if len(answers) != len(tasks):
-            raise PredictionError(f'predict returned {len(answers)} items for {len(tasks)} tasks')
-        checked = [self._check_one(backend, task, answer) for task, answer in zip(tasks, answers, strict=True)]
-        if all(new is old for new, old in zip(checked, answers, strict=True)):
-            self._breaker.succeeded()
-        return checked
+    def _resolve(self, error: Exception | None) -> None:
+        with contextlib.suppress(InvalidStateError):
+            if error is not None:
+                self.loaded.set_exception(error)
+            else:
+                self.loaded.set_result(None)
 
-    def _check_one(self, backend: MLBackend, task: Task, answer: Answer) -> Answer:
+    def _close(self) -> None:
+        backend, self._backend, self._kill = self._backend, None, None
         try:
-            if isinstance(answer, Prediction):
-                backend.label_config.check(answer)
-            elif answer is not None and not isinstance(answer, TaskFailure):
-                raise PredictionError(f'predict returned {type(answer).__name__}, not a Prediction')
-            return answer
-        except Exception as error:
-            wrong = PredictionError(f'task {task.id}: {error}')
-            record_failure(self.spec.plugin, Stage.PREDICT, wrong, self.spec.project_id)
+            if backend is not None:
+                backend.close()
+        except BaseException as error:
+            self._notes.record(Stage.PREDICT, error)
+
+    def _serve(self) -> bool:
+        """Compute one batch; False when there will be no more."""
+        backend = self._backend
+        size = min(backend.max_batch, self.batch_limit or backend.max_batch)
+        slices = self._inbox.next_batch(size, backend.max_delay)
+        if not slices:
+            return False
+        has_crashed = self._work(backend, slices)
+        if not has_crashed:
+            return True
+        self._close()
+        if self._inbox.is_over:
+            return False
+        self._load()
+        return True
+
+    def _work(self, backend: MLBackend, slices: list[Slice]) -> bool:
+        tasks = slices[0].tasks if len(slices) == 1 else [task for item in slices for task in item.tasks]
+        refused: list[Exception] = []
+
+        def predict(part: Sequence[Task], interaction: Interaction | None) -> list[Answer]:
+            with self._watched():
+                answers = call(backend, part, interaction)
+            refused.extend(refuse_invalid(backend, part, answers))
+            return answers
+
+        started, self._computed = time.monotonic(), 0.0
+        outcome = compute(predict, tasks, slices[0].request.interaction, self._patience)
+        self._count(slices, len(tasks), started)
+        if not self._inbox.done():
+            raise GivenUpError
+        self.last_used = time.monotonic()
+        succeeded = self._judge(outcome, refused)
+        _deliver(slices, outcome)
+        if not succeeded:
+            self._refuse_while_resting()
+        return outcome.crash is not None
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Say since when plugin code runs, and leave it all when the watchdog gave it up meanwhile."""
+        self._busy_since = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._calling:
+                self._computed += time.monotonic() - (self._busy_since or 0.0)
+                self._busy_since = None
+                if self._given_up:
+                    raise GivenUpError
+
+    def _count(self, slices: list[Slice], tasks: int, started: float) -> None:
+        waits = [started - request.arrived for request, start, _ in slices if start == 0]
+        self._stats.batch(tasks, time.monotonic() - started, self._computed, waits)
+        metrics.batch(self.spec.plugin, tasks)
+        metrics.inference(self.spec.plugin, self._computed)
+        for wait in waits:
+            metrics.queue_wait(self.spec.plugin, wait)
+
+    def _judge(self, outcome: Outcome, refused: list[Exception]) -> bool:
+        """Tell the breaker and the failure log about a batch, once, whatever it was split into."""
+        if outcome.fitting is not None:
+            self.batch_limit = outcome.fitting
+            logger.warning('%s: memory suffices for %d tasks in a batch', self.spec.plugin, outcome.fitting)
+        causes = [answer for answer in outcome.answers if isinstance(answer, Exception)] if outcome.failed else []
+        succeeded = len(causes) + len(refused) < len(outcome.answers)
+        if succeeded:
+            self._breaker.succeeded()
+        else:
             self._breaker.failed()
-            return TaskFailure(task.id, str(wrong))
+            causes = [outcome.error] if outcome.error else []
+        causes += refused
+        if causes:
+            self._notes.record(Stage.PREDICT, causes[0])
+        elif outcome.error is not None:
+            self._notes.mended(outcome.error)
+        return succeeded
+
+    def _refuse_while_resting(self) -> None:
+        """Once the breaker is open, what waits is refused as new requests are."""
+        if not self._breaker.is_open:
+            return
+        try:
+            self._breaker.check()
+        except CircuitOpenError as error:
+            for request in self._inbox.empty():
+                request.refuse(error)
+
+
+def _deliver(slices: list[Slice], outcome: Outcome) -> None:
+    cause = outcome.error if outcome.failed else None
+    start = 0
+    for request, first, last in slices:
+        request.deliver(first, outcome.answers[start : start + last - first], cause)
+        start += last - first

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from functools import partial
 
-from ml_plugins.exceptions import BackendBusyError
+from ml_plugins.exceptions import BackendBusyError, MLPluginError
 from ml_plugins.runtime.breaker import CircuitBreaker
-from ml_plugins.runtime.model import Priority, ResidentModel
+from ml_plugins.runtime.inbox import ModelEndedError
+from ml_plugins.runtime.limits import RuntimeLimits
+from ml_plugins.runtime.model import ResidentModel
+from ml_plugins.runtime.room import Room
 from ml_plugins.runtime.spec import ModelSpec
+from ml_plugins.runtime.waiting import Answer, Priority, Request
 from ml_plugins.types import Interaction, Task
 
+logger = logging.getLogger(__name__)
+
 WATCH_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class RuntimeLimits:
-    """Limits of one process.
-
-    Attributes:
-        models: Resident models kept; the least recently used one leaves first.
-        predict_seconds: How long one batch, or loading, may take before the model counts as hanging.
-        setup_seconds: How long loading may take.
-        breaker_failures: Failures in a row that open the circuit breaker.
-        breaker_seconds: How long it stays open.
-    """
-
-    models: int = 4
-    predict_seconds: float = 60.0
-    setup_seconds: float = 300.0
-    breaker_failures: int = 3
-    breaker_seconds: float = 60.0
+# A model may be unloaded between being found and being asked, several times under a tight budget.
+TRIES = 5
+# How long loading waits until the models that made room for it have left, in seconds.
+LEAVING_SECONDS = 5.0
 
 
 class Runtime:
@@ -42,6 +34,7 @@ class Runtime:
     def __init__(self, limits: RuntimeLimits | None = None) -> None:
         self.limits = limits or RuntimeLimits()
         self._models: dict[tuple, ResidentModel] = {}
+        self._room = Room(self.limits)
         self._breakers: dict[tuple[str, int | None], CircuitBreaker] = {}
         self._lock = threading.Lock()
         self._watchdog: threading.Thread | None = None
@@ -53,24 +46,28 @@ class Runtime:
         tasks: Sequence[Task],
         interaction: Interaction | None = None,
         priority: Priority = Priority.OPEN,
-    ) -> Future:
+        deadline: float | None = None,
+    ) -> Future[list[Answer]]:
         """Queue tasks for a model, which is loaded first if it is not resident.
 
+        Args:
+            deadline: Value of ``time.monotonic()`` after which nothing is computed for these tasks any more; the
+                future then fails with `DeadlineExceededError`.
+
         Returns:
-            A future with one `Prediction`, `TaskFailure` or None a task. It fails with what the plugin raised.
+            A future with one `Prediction`, `TaskFailure` or None a task. It fails with what the plugin raised when
+            the plugin failed on all of the tasks. Cancelling it withdraws what is not yet computed.
 
         Raises:
             CircuitOpenError: The backend failed repeatedly and rests.
-            BackendBusyError: The model's queue is full.
+            BackendBusyError: The model's queue is full; it says when to try again.
         """
-        for _ in range(2):
+        for _ in range(TRIES):
             try:
-                return self._resident(spec).submit(tasks, interaction, priority)
-            except BackendBusyError as error:
-                busy = error
-                if 'unloaded' not in str(error):
-                    raise
-        raise busy
+                return self._resident(spec).submit(tasks, interaction, priority, deadline)
+            except ModelEndedError as error:
+                ended = error
+        raise ended
 
     def warm(self, spec: ModelSpec) -> Future:
         """Load a model ahead of need; the future is done when it is ready."""
@@ -80,6 +77,11 @@ class Runtime:
         """The circuit breaker of a plugin on a project."""
         with self._lock:
             return self._breaker(plugin, project_id)
+
+    def breakers(self) -> dict[tuple[str, int | None], CircuitBreaker]:
+        """Circuit breakers by plugin and project, of every model that was asked for so far."""
+        with self._lock:
+            return dict(self._breakers)
 
     def models(self) -> list[ResidentModel]:
         """Resident models, the most recently used first."""
@@ -115,24 +117,35 @@ class Runtime:
 
     def _resident(self, spec: ModelSpec) -> ResidentModel:
         with self._lock:
+            if self._closed.is_set():
+                raise BackendBusyError('the server is stopping')
             breaker = self._breaker(spec.plugin, spec.project_id)
             breaker.check()
             model = self._models.get(spec.key)
-            if model is None:
-                model = ResidentModel(spec, breaker, self._forget)
-                self._models[spec.key] = model
-                self._watch()
-            leaving = self._over_limit(spec.key)
+            return model if model is not None else self._add(spec, breaker)
+
+    def _add(self, spec: ModelSpec, breaker: CircuitBreaker) -> ResidentModel:
+        leaving = self._room.make_for(spec, self._models)
+        model = ResidentModel(
+            spec,
+            breaker,
+            self._forget,
+            queue_limit=self.limits.queue,
+            patience=self.limits.predict_seconds,
+            before_load=partial(_wait_until_closed, leaving),
+            on_load=self._loaded,
+        )
+        self._models[spec.key] = model
         for other in leaving:
             other.end()
+        self._watch()
         return model
 
-    def _over_limit(self, newest: tuple) -> list[ResidentModel]:
-        surplus = len(self._models) - self.limits.models
-        if surplus <= 0:
-            return []
-        by_age = sorted((key for key in self._models if key != newest), key=lambda key: self._models[key].last_used)
-        return [self._models.pop(key) for key in by_age[:surplus]]
+    def _loaded(self, model: ResidentModel) -> None:
+        with self._lock:
+            leaving = self._room.loaded(model, self._models)
+        for other in leaving:
+            other.end()
 
     def _forget(self, model: ResidentModel) -> None:
         with self._lock:
@@ -147,10 +160,32 @@ class Runtime:
     def _watch_loop(self) -> None:
         while not self._closed.wait(WATCH_SECONDS):
             for model in self.models():
-                loaded = model.loaded.done()
-                limit = self.limits.predict_seconds if loaded else self.limits.setup_seconds
-                if model.abandon_if_hanging(limit):
-                    self._forget(model)
+                try:
+                    self._replace_if_hanging(model)
+                except Exception:
+                    logger.exception('%s could not be watched', model.spec.plugin)
+
+    def _replace_if_hanging(self, model: ResidentModel) -> None:
+        waiting = model.give_up_if_hanging(self.limits.predict_seconds, self.limits.setup_seconds)
+        if waiting is None:
+            return
+        self._forget(model)
+        if waiting:
+            logger.warning('%s: %d waiting requests move to a fresh load', model.spec.plugin, len(waiting))
+            self._move(model.spec, waiting)
+
+    def _move(self, spec: ModelSpec, requests: list[Request]) -> None:
+        try:
+            self._resident(spec).adopt(requests)
+        except MLPluginError as error:
+            for request in requests:
+                request.refuse(error)
+
+
+def _wait_until_closed(models: Sequence[ResidentModel]) -> None:
+    end = time.monotonic() + LEAVING_SECONDS
+    for model in models:
+        model.closed.wait(max(0.0, end - time.monotonic()))
 
 
 def wait(future: Future, seconds: float) -> bool:

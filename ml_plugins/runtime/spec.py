@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ml_plugins.backend import BackendContext, MLBackend
+from ml_plugins.exceptions import PluginBrokenError
 from ml_plugins.label_config import parse_label_config
+from ml_plugins.runtime.fence.backend import FencedBackend
 from ml_plugins.types import VersionFiles
 
 
@@ -41,8 +43,19 @@ class ModelSpec:
         params = tuple(sorted((name, repr(value)) for name, value in self.params.items()))
         return (self.plugin, self.project_id, self.version_number, self.label_config, params)
 
-    def load(self) -> MLBackend:
-        """Make the backend and set it up; may take long."""
+    def load(self, on_made: Callable[[MLBackend], None] | None = None) -> MLBackend:
+        """Make the backend and set it up; may take long.
+
+        Args:
+            on_made: Called with the backend before it is set up.
+        """
+        backend = self._make()
+        if on_made is not None:
+            on_made(backend)
+        backend.setup()
+        return backend
+
+    def _make(self) -> MLBackend:
         context = BackendContext(
             label_config=parse_label_config(self.label_config),
             params=self.params,
@@ -51,6 +64,9 @@ class ModelSpec:
             project_id=self.project_id,
             cache_directory=self.cache_directory,
         )
-        backend = self.backend_class()(context)
-        backend.setup()
-        return backend
+        kind = self.backend_class()
+        if kind.fence == 'thread':
+            return kind(context)
+        if kind.fence != 'process':
+            raise PluginBrokenError(f'{self.plugin}: fence is {kind.fence!r}; it must be "thread" or "process"')
+        return FencedBackend(self.plugin, kind, context)

@@ -14,6 +14,7 @@ from ml_plugins.params import Param
 _CALLS: dict[str, tuple[str, ...]] = {
     '__init__': ('context',),
     'setup': (),
+    'memory_bytes': (),
     'predict': ('tasks', 'interaction'),
     'fit': ('dataset', 'run'),
     'close': (),
@@ -36,6 +37,7 @@ def check_backend(backend_class: type) -> list[str]:
         *_serves(backend_class),
         *_params(backend_class),
         *_numbers(backend_class),
+        *_fence(backend_class),
         *_signatures(backend_class),
     ]
     return [f'{backend_class.__name__}: {problem}' for problem in problems]
@@ -82,11 +84,24 @@ def _default(param: Param) -> list[str]:
     return []
 
 
+def _fence(backend_class: type[MLBackend]) -> list[str]:
+    fence, memory = backend_class.fence, backend_class.fence_memory
+    problems = [f'fence is {fence!r}; it must be "thread" or "process"'] if fence not in ('thread', 'process') else []
+    if isinstance(memory, bool) or not isinstance(memory, int) or memory < 0:
+        problems.append(f'fence_memory is {memory!r}; it must be a number of bytes, 0 for no limit')
+    elif memory and fence == 'thread':
+        problems.append('fence_memory has no effect without fence = "process"')
+    return problems
+
+
 def _numbers(backend_class: type[MLBackend]) -> list[str]:
     problems = []
     size = backend_class.max_batch
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         problems.append(f'max_batch is {size!r}; it must be a whole number from 1 on')
+    delay = backend_class.max_delay
+    if isinstance(delay, bool) or not isinstance(delay, (int, float)) or not 0 <= delay <= 60:
+        problems.append(f'max_delay is {delay!r}; it must be seconds from 0 to 60')
     if backend_class.needs_training and not backend_class.can_fit():
         problems.append('needs_training is set, but it has no fit(); it could never predict')
     return problems

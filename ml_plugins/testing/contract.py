@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -22,6 +23,8 @@ from ml_plugins.types import Example, Prediction, Task, TaskFailure, VersionFile
 
 # Tags whose field points at a file, so that it may turn out to be unreadable.
 _FILE_TAGS = frozenset({'image', 'audio', 'video', 'pdf'})
+# A full batch larger than this would make the tests slow, and shows no more.
+_LARGEST_BATCH = 64
 # One of these has a pair of tags that the backend does not serve.
 _OTHER_CONFIGS = (
     '<View><Text name="other_text" value="$other"/><Rating name="other_rating" toName="other_text"/></View>',
@@ -145,6 +148,18 @@ class BackendContract:
     def test_one_task_alone_is_predicted(self, backend: MLBackend) -> None:
         """Opening a task predicts a batch of one."""
         assert len(backend.predict(self.tasks()[:1])) == 1
+
+    def test_a_full_batch_is_predicted(self, backend: MLBackend) -> None:
+        """A batch of ``max_batch`` tasks, the largest that a host hands in, gives one item a task."""
+        size = min(backend.max_batch, _LARGEST_BATCH)
+        tasks = list(islice(cycle(self.tasks()), size))
+        items = list(backend.predict(tasks))
+        assert len(items) == size, f'predict() got a full batch of {size} tasks and returned {len(items)} items'
+
+    def test_memory_is_a_number_of_bytes(self, backend: MLBackend) -> None:
+        """``memory_bytes`` gives a number of bytes, or None to have them measured."""
+        taken = backend.memory_bytes()
+        assert taken is None or (isinstance(taken, int) and taken >= 0), f'memory_bytes() returned {taken!r}'
 
     def test_prediction_is_repeatable(self, backend: MLBackend) -> None:
         """The same task gives the same regions again."""

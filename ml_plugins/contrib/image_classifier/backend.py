@@ -81,11 +81,12 @@ class ImageClassifier(MLBackend):
         return Prediction(regions, min(scores), probabilities, np.concatenate(list(features.values())))
 
     def fit(self, dataset: Dataset, run: Run) -> Mapping[str, float]:
-        use_threads()
         controls = served_controls(self.label_config)
         pictures = collect(dataset, controls)
-        # Asked before time is spent on features; `train` asks again once it is known which pictures can be read.
+        # Asked before time is spent on torch and features; `train` asks again once it is known which pictures can be
+        # read.
         plan(pictures, controls)
+        use_threads()
         values = self.param_values
         try:
             backbone = load_backbone(values['backbone'], values['weights'], run.device)
