@@ -4,6 +4,7 @@ import pytest
 
 from label_studio.ml_host.enabling import services
 from label_studio.ml_host.upstream import Prediction, Task, UpstreamMLBackend
+from tests.prelabeling.drive import until_idle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -36,6 +37,7 @@ def test_retrieve_predictions_skips_what_is_there(connected, project, api, const
     for _ in range(2):
         response = api.post(f'/api/dm/actions?id=retrieve_tasks_predictions&project={project.pk}', body, format='json')
         assert response.status_code == 200, response.content
+        until_idle()
     assert Prediction.objects.count() == 5
     assert set(Task.objects.values_list('total_predictions', flat=True)) == {1}
 

@@ -1,0 +1,1 @@
+"""The prediction service: one request with data in, predictions out, nothing stored."""
