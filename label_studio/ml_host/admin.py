@@ -6,9 +6,17 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import Sum
 
 from label_studio.ml_host.api import actions
-from label_studio.ml_host.models import BackendEvent, FailureRecord, ModelVersion, ProjectBackend, TrainingRun
+from label_studio.ml_host.models import (
+    BackendEvent,
+    FailureRecord,
+    ModelVersion,
+    PrelabelRun,
+    ProjectBackend,
+    TrainingRun,
+)
 from label_studio.ml_host.upstream import Project
 from ml_plugins.exceptions import MLPluginError
 from ml_plugins.registry import registry
@@ -130,6 +138,23 @@ class TrainingRunAdmin(ReadOnlyAdmin):
     list_filter = ('backend', 'state')
 
 
+class PrelabelRunAdmin(ReadOnlyAdmin):
+    """Pre-labeling runs."""
+
+    list_display = ('id', 'project', 'label', 'state', 'done', 'total', 'created_by', 'created_at', 'ended_at', 'error')
+    list_filter = ('backend', 'state')
+    exclude = ('selection',)
+
+    def get_queryset(self, request):
+        """Rows without the selection, which may be long."""
+        return super().get_queryset(request).defer('selection').annotate(dealt_with=Sum('shards__done'))
+
+    @admin.display(ordering='dealt_with')
+    def done(self, run) -> int:
+        """Tasks that the model dealt with."""
+        return run.dealt_with or 0
+
+
 class BackendEventAdmin(ReadOnlyAdmin):
     """Who did what."""
 
@@ -150,5 +175,6 @@ admin.site.register(Project, ProjectAdmin)
 admin.site.register(ProjectBackend, ProjectBackendAdmin)
 admin.site.register(ModelVersion, ModelVersionAdmin)
 admin.site.register(TrainingRun, TrainingRunAdmin)
+admin.site.register(PrelabelRun, PrelabelRunAdmin)
 admin.site.register(BackendEvent, BackendEventAdmin)
 admin.site.register(FailureRecord, FailureRecordAdmin)

@@ -148,6 +148,15 @@ def test_the_schema_lists_the_endpoints(api):
         f'{one}runs/{{run}}/log/': {'get'},
         f'{one}versions/': {'get'},
         f'{one}versions/{{number}}/put-in-service/': {'post'},
+        '/api/projects/{id}/prelabel/': {'get'},
+        f'{one}prelabel-runs/': {'get', 'post'},
+        f'{one}prelabel-runs/{{run}}/': {'get'},
+        f'{one}prelabel-runs/{{run}}/cancel/': {'post'},
+        f'{one}prelabel-runs/{{run}}/resume/': {'post'},
+        f'{one}prelabel-runs/{{run}}/retry-failed/': {'post'},
+        f'{one}prelabel-runs/{{run}}/failures/': {'get'},
+        '/predict/': {'post'},
+        '/api/projects/{id}/predict/': {'post'},
     }
     assert {path: set(methods) for path, methods in paths.items()} == wanted
     for methods in paths.values():

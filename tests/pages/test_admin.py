@@ -2,7 +2,7 @@
 
 import pytest
 
-from label_studio.ml_host.models import BackendEvent, ProjectBackend, TrainingRun
+from label_studio.ml_host.models import BackendEvent, PrelabelRun, PrelabelShard, ProjectBackend, TrainingRun
 from label_studio.ml_host.upstream import UpstreamMLBackend
 
 pytestmark = pytest.mark.django_db
@@ -40,10 +40,21 @@ def save(admin, project, **inline):
 
 def test_every_table_renders(admin, project, learner):
     TrainingRun.objects.create(project=project, backend='learner')
+    PrelabelRun.objects.create(project=project, backend='learner', label='learner-v1', selection=b'packed', total=5)
     assert admin.get('/admin/').status_code == 200
-    for table in ('projectbackend', 'modelversion', 'trainingrun', 'backendevent', 'failurerecord'):
+    for table in ('projectbackend', 'modelversion', 'trainingrun', 'prelabelrun', 'backendevent', 'failurerecord'):
         assert admin.get(f'/admin/ml_host/{table}/').status_code == 200, table
     assert admin.get('/admin/ml_host/trainingrun/add/').status_code == 403
+
+
+def test_a_prelabeling_can_be_looked_at_and_not_changed(admin, project):
+    run = PrelabelRun.objects.create(project=project, backend='learner', label='learner-v1', selection=b'x', total=5)
+    PrelabelShard.objects.create(run=run, first_id=1, last_id=5, done=3)
+    page = admin.get('/admin/ml_host/prelabelrun/').content.decode()
+    assert '<td class="field-done">3</td>' in page and 'learner-v1' in page
+    assert admin.get(f'/admin/ml_host/prelabelrun/{run.pk}/change/').status_code == 200
+    assert admin.post(f'/admin/ml_host/prelabelrun/{run.pk}/change/', {'state': 'finished'}).status_code == 403
+    assert admin.get('/admin/ml_host/prelabelrun/add/').status_code == 403
 
 
 def test_the_inline_switches_through_the_service(admin, project, owner, learner):

@@ -134,6 +134,17 @@ def test_a_run_is_shown_live(browser, project, running):
     assert log.content.decode().startswith('line 0\n')
 
 
+def test_the_page_says_why_nothing_was_measured(browser, project, running):
+    TrainingRun.objects.update(state='finished', metrics={'held_out_size': 0.0, 'loss': 0.5})
+    ModelVersion.objects.create(
+        project=project, backend='learner', number=1, directory='x', digest='0' * 64, metrics={'held_out_size': 0.0}
+    )
+    text = text_of(browser, project)
+    assert text.count('no held-out labels yet') == 2 and '<b>0.5</b>' in text
+    TrainingRun.objects.update(metrics={'held_out_size': 4.0})
+    assert 'held_out_size <b>4</b>' in text_of(browser, project)
+
+
 def test_polling_ends_with_the_run(browser, project, running):
     url = f'/projects/{project.pk}/ml-backends/learner/runs/?shown={running.pk}'
     assert 'HX-Retarget' not in browser.get(url)
@@ -175,6 +186,17 @@ def test_failures_and_breaker(press, browser, project, running, monkeypatch):
     assert 'resting, 9 s left' in text and 'ValueError: odd' in text and 'deep inside' in text
     press('learner/reset/')
     assert BackendEvent.objects.filter(action='reset').exists()
+
+
+def test_a_failure_of_today_is_shown_without_being_asked_for(browser, project, running):
+    FailureRecord.objects.create(
+        plugin='learner', stage='task', error='Task 7: field "image" answers 404', project=project
+    )
+    text = text_of(browser, project)
+    assert 'no prediction: Task 7: field &quot;image&quot; answers 404' in text
+    assert '<details id="ml-failures-learner" open>' in text
+    FailureRecord.objects.update(created_at=timezone.now() - timezone.timedelta(hours=25))
+    assert '<details id="ml-failures-learner">' in text_of(browser, project)
 
 
 @pytest.mark.parametrize(('template', 'expected'), [('ml_host/_nowhere.html', 'Its own panel could not be shown')])

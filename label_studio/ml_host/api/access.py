@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404
 
-from label_studio.ml_host.models import ModelVersion, TrainingRun
+from label_studio.ml_host.models import ModelVersion, PrelabelRun, TrainingRun
 
 
 def project_of(user, pk: int):
@@ -26,6 +26,11 @@ def project_of(user, pk: int):
 def run_of(project, backend: str, pk: int) -> TrainingRun:
     """One training run of a project's backend, or 404."""
     return get_object_or_404(TrainingRun, project=project, backend=backend, pk=pk)
+
+
+def prelabel_run_of(project, backend: str, pk: int) -> PrelabelRun:
+    """One pre-labeling run of a project's backend, or 404."""
+    return get_object_or_404(PrelabelRun.objects.defer('selection'), project=project, backend=backend, pk=pk)
 
 
 def version_of(project, backend: str, number: int) -> ModelVersion:

@@ -5,12 +5,12 @@ Each function raises an `MLPluginError` with a sentence for the person when it c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from label_studio.ml_host.enabling import services
-from label_studio.ml_host.models import BackendEvent, ModelVersion, ProjectBackend, TrainingRun
+from label_studio.ml_host.enabling import gate, services
+from label_studio.ml_host.models import BackendEvent, ModelVersion, PrelabelRun, ProjectBackend, TrainingRun
 from ml_plugins.exceptions import MLPluginError, PluginBrokenError
 from ml_plugins.failures import Stage, describe, record_failure
 from ml_plugins.registry import registry
@@ -74,3 +74,63 @@ def reset_breaker(project, backend: str, user=None) -> None:
     registry.get(backend)
     host.reset_breaker(project.pk, backend)
     services.audit(project, backend, BackendEvent.Action.RESET, user)
+
+
+def prelabel(
+    project,
+    backend: str,
+    *,
+    task_ids: Iterable[int] | None = None,
+    version: ModelVersion | None = None,
+    skip_predicted: bool = False,
+    skip_labeled: bool = False,
+    user=None,
+) -> PrelabelRun:
+    """Predict many tasks in the background; None stands for every task, and for the version in service."""
+    from label_studio.ml_host.prelabeling import runs
+
+    with plugin_code(backend, project.pk):
+        return runs.start(
+            project,
+            backend,
+            task_ids=task_ids,
+            version=version,
+            skip_predicted=skip_predicted,
+            skip_labeled=skip_labeled,
+            user=user,
+        )
+
+
+def cancel_prelabel(run: PrelabelRun, user=None) -> None:
+    """Stop a pre-labeling that waits or runs; what is predicted stays."""
+    from label_studio.ml_host.prelabeling import runs
+
+    runs.cancel(run, user)
+
+
+def resume_prelabel(run: PrelabelRun, user=None) -> None:
+    """Go on with a pre-labeling where it stopped."""
+    from label_studio.ml_host.prelabeling import runs
+
+    with plugin_code(run.backend, run.project_id):
+        runs.resume(run, user)
+
+
+def retry_failed(run: PrelabelRun, user=None) -> PrelabelRun:
+    """Predict the tasks once more that a pre-labeling could not predict."""
+    from label_studio.ml_host.prelabeling import runs
+
+    with plugin_code(run.backend, run.project_id):
+        return runs.retry_failed(run, user)
+
+
+def set_prelabel_new(project, backend: str, on: bool, user=None) -> None:
+    """Switch the pre-labeling of new tasks on or off."""
+    from label_studio.ml_host.prelabeling import errors, runs
+
+    row = gate.active(project.pk, backend)
+    if row is None:
+        raise errors.BackendNotEnabledError(
+            f'ML backend "{backend}" is not enabled on project {project.pk}; enable it on the ML backends page.'
+        )
+    runs.set_prelabel_new(row, on, user)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from rest_framework import status
 from rest_framework.response import Response
 
+from label_studio.ml_host.prelabeling.choices import ChoiceError
+from label_studio.ml_host.prelabeling.errors import PrelabelError
 from ml_plugins import exceptions as errors
 
 _STATUS: dict[type[errors.MLPluginError], int] = {
@@ -15,6 +17,8 @@ _STATUS: dict[type[errors.MLPluginError], int] = {
     errors.TrainingError: status.HTTP_409_CONFLICT,
     errors.TrainingCancelledError: status.HTTP_409_CONFLICT,
     errors.ModelVersionError: status.HTTP_409_CONFLICT,
+    PrelabelError: status.HTTP_409_CONFLICT,
+    ChoiceError: status.HTTP_400_BAD_REQUEST,
     # The plugin or the server is at fault, not the request.
     errors.MLPluginError: status.HTTP_503_SERVICE_UNAVAILABLE,
 }

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from rest_framework import serializers
 
+from label_studio.ml_host.api.fields import Flag, StrictSerializer
 from label_studio.ml_host.models import ModelVersion, TrainingRun
 
 
@@ -105,14 +106,16 @@ class BackendStateSerializer(serializers.Serializer):
     why_not = serializers.CharField(help_text='Why it cannot be enabled on this project; empty when it can.')
     params = serializers.DictField(help_text='Parameters in force, defaults filled in.')
     version_in_service = serializers.IntegerField(allow_null=True)
+    prelabel_new = serializers.BooleanField(help_text='Whether new tasks are pre-labeled by themselves.')
     circuit_breaker = serializers.CharField(allow_null=True, help_text='State of the breaker; null when all is well.')
     latest_run = TrainingRunSerializer(allow_null=True)
 
 
-class BackendChangeSerializer(serializers.Serializer):
+class BackendChangeSerializer(StrictSerializer):
     """What PATCH may change."""
 
-    enabled = serializers.BooleanField(required=False)
+    enabled = Flag(required=False)
+    prelabel_new = Flag(required=False, help_text='Pre-label tasks that are imported or synced from now on.')
     params = serializers.DictField(
         required=False, help_text='Replaces all parameters of the project; names left out go back to their default.'
     )

@@ -77,6 +77,11 @@ class BackendState:
         return self.row is not None and self.row.enabled
 
     @property
+    def prelabel_new(self) -> bool:
+        """Whether tasks that are imported or synced are pre-labeled by themselves."""
+        return self.row is not None and self.row.enabled and self.row.prelabel_new
+
+    @property
     def version_in_service(self) -> int | None:
         """Number of the version that predictions come from."""
         version = self.row.in_service if self.row is not None else None

@@ -1,12 +1,14 @@
 """Routes of the REST endpoints."""
 
-from django.urls import path
+from django.urls import path, re_path
 
-from label_studio.ml_host.api import views
+from label_studio.ml_host.api import metrics, predict, prelabel, views
 
 _BACKEND = 'api/projects/<int:pk>/ml-backends/<slug:name>/'
+_PRELABEL = f'{_BACKEND}prelabel-runs/'
 
 urlpatterns = [
+    re_path(r'^metrics/ml/?$', metrics.MetricsAPI.as_view(), name='ml-metrics'),
     path('api/ml-plugins/', views.PluginListAPI.as_view(), name='ml-plugin-list'),
     path('api/projects/<int:pk>/ml-backends/', views.BackendListAPI.as_view(), name='ml-backend-list'),
     path(_BACKEND, views.BackendAPI.as_view(), name='ml-backend'),
@@ -22,4 +24,14 @@ urlpatterns = [
         views.VersionInServiceAPI.as_view(),
         name='ml-version-in-service',
     ),
+    path('api/projects/<int:pk>/prelabel/', prelabel.ActivePrelabelAPI.as_view(), name='ml-prelabel'),
+    path(_PRELABEL, prelabel.PrelabelRunListAPI.as_view(), name='ml-prelabel-run-list'),
+    path(f'{_PRELABEL}<int:run>/', prelabel.PrelabelRunAPI.as_view(), name='ml-prelabel-run'),
+    path(f'{_PRELABEL}<int:run>/cancel/', prelabel.PrelabelCancelAPI.as_view(), name='ml-prelabel-cancel'),
+    path(f'{_PRELABEL}<int:run>/resume/', prelabel.PrelabelResumeAPI.as_view(), name='ml-prelabel-resume'),
+    path(f'{_PRELABEL}<int:run>/retry-failed/', prelabel.PrelabelRetryAPI.as_view(), name='ml-prelabel-retry'),
+    path(f'{_PRELABEL}<int:run>/failures/', prelabel.PrelabelFailuresAPI.as_view(), name='ml-prelabel-failures'),
+    # Both with and without a slash: a POST cannot be redirected.
+    re_path(r'^predict/?$', predict.PredictAPI.as_view(), name='ml-predict'),
+    re_path(r'^api/projects/(?P<pk>\d+)/predict/?$', predict.ProjectPredictAPI.as_view(), name='ml-project-predict'),
 ]

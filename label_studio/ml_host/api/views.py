@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from django.conf import settings
@@ -31,6 +32,8 @@ from label_studio.ml_host.upstream import ViewClassPermission, all_permissions
 from ml_plugins.exceptions import MLPluginError
 from ml_plugins.registry import registry
 
+logger = logging.getLogger(__name__)
+
 TAGS = ['ML backends']
 AUDIENCE = {'x-fern-audiences': ['public']}
 NOT_FOUND = OpenApiResponse(ErrorSerializer, description='No such project, backend, run or version.')
@@ -48,7 +51,10 @@ class BackendView(APIView):
 
     def handle_exception(self, exc: Exception) -> Response:
         """Our errors get their own body; everything else goes upstream's way."""
-        return error_response(exc) if isinstance(exc, MLPluginError) else super().handle_exception(exc)
+        if not isinstance(exc, MLPluginError):
+            return super().handle_exception(exc)
+        logger.info('Refused: %s %s: %s', self.request.method, self.request.path, exc)
+        return error_response(exc)
 
     def project(self, pk: int) -> Any:
         """The project, after the checks that upstream makes."""
@@ -104,9 +110,10 @@ class BackendAPI(BackendView):
     @extend_schema(
         tags=TAGS,
         summary="Change a project's ML backend",
-        description='Enable or disable the backend for the project, or set its parameters, or both at once.',
+        description='Enable or disable the backend for the project, set its parameters, or let it pre-label new tasks; '
+        'all at once when all are given.',
         request=BackendChangeSerializer,
-        responses={200: BackendStateSerializer, 400: REFUSED, 404: NOT_FOUND, 503: REFUSED},
+        responses={200: BackendStateSerializer, 400: REFUSED, 404: NOT_FOUND, 409: REFUSED, 503: REFUSED},
         extensions=AUDIENCE,
     )
     def patch(self, request, pk: int, name: str) -> Response:
@@ -120,6 +127,8 @@ class BackendAPI(BackendView):
                 actions.change_params(project, name, change.validated_data['params'], request.user)
             if change.validated_data.get('enabled') is True:
                 actions.switch(project, name, True, request.user)
+            if 'prelabel_new' in change.validated_data:
+                actions.set_prelabel_new(project, name, change.validated_data['prelabel_new'], request.user)
         if change.validated_data.get('enabled') is False:
             actions.switch(project, name, False, request.user)
         return Response(BackendStateSerializer(state_of(project, name)).data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import F, OuterRef, Subquery
 
 from label_studio.ml_host.models import ProjectBackend
 from ml_plugins.registry import registry
@@ -32,8 +32,20 @@ def active_of_project(project_id: int, task_id: int | None = None) -> list[Proje
         .order_by('id')
     )
     if task_id is not None:
-        made = Prediction.objects.filter(task_id=task_id, model_id=OuterRef('connection_id')).order_by('-id')
+        # The sum keeps SQLite off the index over `model`, which would lead through every prediction of the backend.
+        made = Prediction.objects.annotate(maker=F('model_id') + 0)
+        made = made.filter(task_id=task_id, maker=OuterRef('connection_id')).order_by('-id')
         rows = rows.annotate(predicted_by=Subquery(made.values('model_version')[:1]))
+    return [row for row in rows if _is_usable(row.backend)]
+
+
+def active_everywhere(organization_id: int | None = None, project_id: int | None = None) -> list[ProjectBackend]:
+    """Every enabled, usable plugin of an organization, or of one project, with project and version in service."""
+    rows = ProjectBackend.objects.select_related('in_service', 'project').filter(enabled=True).order_by('id')
+    if organization_id is not None:
+        rows = rows.filter(project__organization_id=organization_id)
+    if project_id is not None:
+        rows = rows.filter(project_id=project_id)
     return [row for row in rows if _is_usable(row.backend)]
 
 

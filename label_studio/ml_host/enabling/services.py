@@ -62,10 +62,12 @@ def enable(project, backend: str, user=None) -> ProjectBackend:
         PluginBrokenError: It did not load.
         LabelConfigError: The label config lacks a tag that it needs.
     """
+    from label_studio.ml_host.enabling import predictions
+
     plugin = registry.get(backend)
     check_servable(project, plugin)
     with transaction.atomic():
-        row, _ = ProjectBackend.objects.get_or_create(project=project, backend=backend)
+        row = _locked(project, backend)
         changed = not row.enabled
         row.enabled = True
         row.awaits_label_config = False
@@ -74,6 +76,7 @@ def enable(project, backend: str, user=None) -> ProjectBackend:
         if row.connection is None:
             row.connection = _connect(project, plugin)
             row.save(update_fields=['connection', 'updated_at'])
+            predictions.adopt(row)
         if changed:
             audit(project, backend, BackendEvent.Action.ENABLED, user)
     return row
@@ -81,14 +84,18 @@ def enable(project, backend: str, user=None) -> ProjectBackend:
 
 def disable(project, backend: str, user=None) -> ProjectBackend:
     """Switch a plugin off: nothing of it runs any more for this project; its versions stay."""
-    row, _ = ProjectBackend.objects.get_or_create(project=project, backend=backend)
+    from label_studio.ml_host.prelabeling.runs import cancel_all
+
     with transaction.atomic():
+        row = _locked(project, backend)
         changed = row.enabled
         connection = row.connection
         row.enabled = False
         row.awaits_label_config = False
         row.connection = None
         row.save()
+        # First: a prediction that is written now would refer to the row that goes.
+        cancel_all(project.pk, f'ML backend "{backend}" was disabled on this project.', user, backend)
         if connection is not None:
             connection.delete()
         if changed:
@@ -112,6 +119,12 @@ def set_params(project, backend: str, values: dict[str, Any], user=None) -> Proj
     row.save(update_fields=['params', 'updated_at'])
     audit(project, backend, BackendEvent.Action.PARAMS, user, params=row.params)
     return row
+
+
+def _locked(project, backend: str) -> ProjectBackend:
+    """The row of a backend, which nobody else changes until the transaction ends."""
+    row, _ = ProjectBackend.objects.get_or_create(project=project, backend=backend)
+    return ProjectBackend.objects.select_for_update().get(pk=row.pk)
 
 
 def _connect(project, plugin: Plugin):

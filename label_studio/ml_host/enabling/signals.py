@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db.models.signals import post_delete, post_save
 
 from label_studio.ml_host.enabling import services
-from label_studio.ml_host.models import ProjectBackend
+from label_studio.ml_host.models import ModelVersion, ProjectBackend
 from ml_plugins.registry import registry
 
 logger = logging.getLogger(__name__)
@@ -16,12 +16,16 @@ logger = logging.getLogger(__name__)
 
 def connect() -> None:
     """Listen to upstream's models; called once, when our app is ready."""
+    from label_studio.ml_host.serving.service import targets
     from label_studio.ml_host.upstream import Project, UpstreamMLBackend, Webhook
 
     post_save.connect(on_project_saved, sender=Project, dispatch_uid='ml_host.default_backend')
     post_save.connect(on_connection_saved, sender=UpstreamMLBackend, dispatch_uid='ml_host.connected')
     post_delete.connect(on_connection_deleted, sender=UpstreamMLBackend, dispatch_uid='ml_host.disconnected')
     post_save.connect(on_webhook_saved, sender=Webhook, dispatch_uid='ml_host.webhook')
+    for sender in (Project, ProjectBackend, ModelVersion):
+        for signal in (post_save, post_delete):
+            signal.connect(targets.forget, sender=sender, dispatch_uid='ml_host.targets')
 
 
 def on_project_saved(sender, instance, created: bool, raw: bool = False, **kwargs) -> None:
@@ -53,13 +57,11 @@ def on_connection_saved(sender, instance, created: bool, raw: bool = False, **kw
         services.enable(instance.project, name)
 
 
-def on_connection_deleted(sender, instance, **kwargs) -> None:
+def on_connection_deleted(sender, instance, origin=None, **kwargs) -> None:
     """A plugin disconnected on upstream's Model page is disabled by that."""
-    from label_studio.ml_host.upstream import Project
-
     name = services.plugin_name(instance.url)
-    # The row also goes when its project is deleted; then there is nothing left to disable.
-    if name and Project.objects.filter(pk=instance.project_id).exists():
+    # The row also goes when its project is deleted; nothing may be written about that one any more.
+    if name and getattr(origin, 'model', type(origin)) is sender:
         row = ProjectBackend.objects.filter(project_id=instance.project_id, backend=name, enabled=True).first()
         if row is not None:
             services.disable(row.project, name)

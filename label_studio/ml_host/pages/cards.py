@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +17,7 @@ from label_studio.ml_host.api.log_files import tail
 from label_studio.ml_host.api.state import BackendState
 from label_studio.ml_host.logs import run_log_path
 from label_studio.ml_host.models import BackendEvent, FailureRecord, ModelVersion, TrainingRun
+from label_studio.ml_host.pages.prelabel import PrelabelForm, PrelabelPanel, clock, form_of, panel_of
 from ml_plugins.failures import PluginFailure, Stage, record_failure
 from ml_plugins.params import Param
 
@@ -24,6 +26,8 @@ SHOWN_VERSIONS = 20
 SHOWN_EVENTS = 10
 SHOWN_FAILURES = 5
 SHOWN_SKIPPED = 100
+# Failures this young are shown without being asked for.
+FRESH = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,7 @@ class RunView:
     def elapsed(self) -> str:
         """Time since it started, or how long it took, as ``1:02:03``."""
         begin = self.run.started_at or self.run.created_at
-        seconds = max(0, int(((self.run.ended_at or timezone.now()) - begin).total_seconds()))
-        hours, rest = divmod(seconds, 3600)
-        minutes, left = divmod(rest, 60)
-        return f'{hours}:{minutes:02}:{left:02}' if hours else f'{minutes}:{left:02}'
+        return clock(((self.run.ended_at or timezone.now()) - begin).total_seconds())
 
     @property
     def skipped(self) -> list[dict[str, Any]]:
@@ -95,6 +96,8 @@ class Card:
     versions: Sequence[ModelVersion]
     events: Sequence[BackendEvent]
     failures: Sequence[FailureRecord]
+    prelabel: PrelabelPanel | None = None
+    prelabel_form: PrelabelForm | None = None
     panel: SafeString | str = ''
     panel_failure: PluginFailure | None = None
     error: str = ''
@@ -103,6 +106,11 @@ class Card:
     def fields(self) -> list[Field]:
         """The parameters form."""
         return [Field(param, self.state.params.get(param.name)) for param in self.state.param_list]
+
+    @property
+    def has_fresh_failure(self) -> bool:
+        """Whether the newest failure is of today."""
+        return bool(self.failures) and timezone.now() - self.failures[0].created_at < FRESH
 
 
 def runs_of(project, name: str) -> list[RunView]:
@@ -117,12 +125,15 @@ def card_of(state: BackendState, request=None, error: str = '') -> Card:
     """Gather everything of one plugin; what the plugin's own panel raises stays in its box."""
     own = {'project': state.project, 'backend': state.name}
     panel, panel_failure = _panel(state, request) if state.enabled and state.usable else ('', None)
+    form = form_of(state)
     return Card(
         state,
         runs_of(state.project, state.name),
         ModelVersion.objects.filter(**own)[:SHOWN_VERSIONS],
         BackendEvent.objects.filter(**own).select_related('user')[:SHOWN_EVENTS],
         FailureRecord.objects.filter(Q(project=state.project) | Q(project=None), plugin=state.name)[:SHOWN_FAILURES],
+        panel_of(state.project, state.name) if form else None,
+        form,
         panel,
         panel_failure,
         error,

@@ -2,15 +2,18 @@
 
 from django.urls import path
 
-from label_studio.ml_host.pages import views
+from label_studio.ml_host.pages import models_panel, prelabel_views, views
 
 app_name = 'ml_host'
 
 _PAGE = 'projects/<int:pk>/ml-backends/'
 _BACKEND = f'{_PAGE}<slug:name>/'
+_PRELABEL = f'{_BACKEND}prelabel/'
 
 urlpatterns = [
     path(_PAGE, views.page, name='page'),
+    # No plugin has a dot in its name.
+    path(f'{_PAGE}models.html', models_panel.models, name='models'),
     path(f'{_PAGE}runtime.log', views.runtime_log, name='runtime-log'),
     path(_BACKEND, views.card, name='card'),
     path(f'{_BACKEND}enable/', views.enable, name='enable'),
@@ -21,5 +24,12 @@ urlpatterns = [
     path(f'{_BACKEND}runs/', views.runs, name='runs'),
     path(f'{_BACKEND}runs/<int:number>/cancel/', views.cancel, name='cancel'),
     path(f'{_BACKEND}runs/<int:run>/log/', views.run_log, name='run-log'),
+    path(_PRELABEL, prelabel_views.panel, name='prelabel'),
+    path(f'{_PRELABEL}start/', prelabel_views.start, name='prelabel-start'),
+    path(f'{_PRELABEL}new/', prelabel_views.switch_new, name='prelabel-new'),
+    path(f'{_PRELABEL}<int:number>/cancel/', prelabel_views.cancel, name='prelabel-cancel'),
+    path(f'{_PRELABEL}<int:number>/resume/', prelabel_views.resume, name='prelabel-resume'),
+    path(f'{_PRELABEL}<int:number>/retry/', prelabel_views.retry, name='prelabel-retry'),
+    path(f'{_PRELABEL}<int:number>/failures/', prelabel_views.failures, name='prelabel-failures'),
     path(f'{_BACKEND}versions/<int:number>/put-in-service/', views.put_in_service, name='put-in-service'),
 ]

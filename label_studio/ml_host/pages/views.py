@@ -77,7 +77,7 @@ def runtime_log(request: HttpRequest, pk: int) -> HttpResponse:
     return log_response(settings.ML_LOG_DIR / RUNTIME_LOG)
 
 
-def _button(act: Callable[[HttpRequest, Any, str, Any], object]) -> Callable[..., HttpResponse]:
+def button(act: Callable[[HttpRequest, Any, str, Any], object]) -> Callable[..., HttpResponse]:
     """A view for one button: checks, does it, and answers with the card, which shows the error if there is one."""
 
     @enforce_csrf_checks
@@ -107,19 +107,19 @@ def _params(request: HttpRequest, project, name: str, _number) -> None:
     actions.change_params(project, name, values, request.user)
 
 
-enable = _button(lambda request, project, name, _: actions.switch(project, name, True, request.user))
-disable = _button(lambda request, project, name, _: actions.switch(project, name, False, request.user))
-params = _button(_params)
-train = _button(lambda request, project, name, _: actions.train(project, name, request.user))
-cancel = _button(
+enable = button(lambda request, project, name, _: actions.switch(project, name, True, request.user))
+disable = button(lambda request, project, name, _: actions.switch(project, name, False, request.user))
+params = button(_params)
+train = button(lambda request, project, name, _: actions.train(project, name, request.user))
+cancel = button(
     lambda request, project, name, number: actions.cancel(access.run_of(project, name, number), request.user)
 )
-put_in_service = _button(
+put_in_service = button(
     lambda request, project, name, number: actions.put_in_service(
         access.version_of(project, name, number), request.user
     )
 )
-reset = _button(lambda request, project, name, _: actions.reset_breaker(project, name, request.user))
+reset = button(lambda request, project, name, _: actions.reset_breaker(project, name, request.user))
 
 
 def _usefulness(state: BackendState) -> tuple[bool, bool, str]:

@@ -6,11 +6,27 @@
     root.querySelectorAll('pre[data-follow]').forEach((log) => { log.scrollTop = log.scrollHeight; });
   }
 
+  // A browser does not run scripts that were copied; those of plugins' panels are put in anew. htmx runs the later ones.
+  function runScripts(root) {
+    root.querySelectorAll('.ml-panel script').forEach((copied) => {
+      const script = document.createElement('script');
+      [...copied.attributes].forEach((item) => script.setAttribute(item.name, item.value));
+      script.nonce = copied.nonce;
+      script.textContent = copied.textContent;
+      copied.replaceWith(script);
+    });
+  }
+
   function start() {
     const page = document.querySelector('.ml-page');
     if (!page || !window.htmx || ready.has(page)) return;
     ready.add(page);
     window.htmx.process(page);
+    // The shell may put another copy in its place while an answer is under way, which would then be shown nowhere.
+    page.addEventListener('htmx:beforeSwap', (event) => {
+      if (!page.isConnected && event.detail.requestConfig.verb !== 'get') location.reload();
+    });
+    runScripts(page);
     follow(page);
   }
 
@@ -26,6 +42,11 @@
     const selecting = selection && !selection.isCollapsed && target.contains(selection.anchorNode);
     return pressed || selecting;
   }
+
+  // What is closed is not asked for again and again.
+  document.addEventListener('htmx:beforeRequest', (event) => {
+    if (event.detail.requestConfig.verb === 'get' && event.target.closest('details:not([open])')) event.preventDefault();
+  });
 
   // What the person opened stays open when a part is replaced.
   let opened = new Map();
@@ -52,7 +73,8 @@
   }
   document.addEventListener('htmx:sendError', () => trouble('The server does not answer. The page tries again.'));
   document.addEventListener('htmx:responseError', (event) => {
-    const status = event.detail.xhr.status;
+    const { status, responseText } = event.detail.xhr;
+    if (status === 507) { trouble(responseText); return; }
     trouble(status === 403 ? 'You are signed out or may not do this. Reload the page.' : `The server answered ${status}. Its log says why.`);
   });
   document.addEventListener('htmx:afterOnLoad', () => trouble(''));
