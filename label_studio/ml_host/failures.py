@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from django.db import DatabaseError, close_old_connections
 
 from label_studio.ml_host.models import FailureRecord
-from ml_plugins.failures import LOAD_STAGES, PluginFailure, failure_log
+from ml_plugins.failures import LOAD_STAGES, PluginFailure, Stage, failure_log
 
 logger = logging.getLogger(__name__)
 
@@ -28,9 +28,22 @@ def keep(failure: PluginFailure) -> None:
     _writer.submit(_store, failure)
 
 
+def _is_said(failure: PluginFailure) -> bool:
+    """Whether a refused prediction is on record already; an older note about the same task is taken away."""
+    same = FailureRecord.objects.filter(
+        plugin=failure.plugin, project_id=failure.project_id, error__iendswith=failure.error
+    )
+    if same.exclude(stage=Stage.TASK.value).exists():
+        return True
+    same.delete()
+    return False
+
+
 def _store(failure: PluginFailure) -> None:
     try:
         close_old_connections()
+        if failure.stage is Stage.TASK and _is_said(failure):
+            return
         record = FailureRecord.objects.create(
             plugin=failure.plugin,
             stage=failure.stage.value,

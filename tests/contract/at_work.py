@@ -89,6 +89,12 @@ def main():
     }
     plugin_page = client.get('/plugins/demo/')
     report['demo_page'] = [plugin_page.status_code, plugin_page.content.decode()[:200]]
+    report['demo_assets'] = {}
+    for name in ('panel.css', 'panel.js', 'nothing.css', '../../../settings.py'):
+        answer = client.get(f'/static/mlp_demo/{name}')
+        content = b''.join(answer.streaming_content) if answer.streaming else answer.content
+        report['demo_assets'][name] = [answer.status_code, answer.headers.get('Content-Type'), content.decode()]
+    report['upstream_asset'] = client.get('/static/css/error.css').status_code
     report['broken_page'] = client.get('/plugins/broken_urls/').status_code
     print('REPORT' + json.dumps(report), flush=True)
 

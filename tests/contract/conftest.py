@@ -1,27 +1,15 @@
 """Installed third-party plugins: in a folder of their own, never in the environment that runs the tests."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.installed_plugins import install_plugins
+
 ROOT = Path(__file__).resolve().parents[2]
-PLUGINS = ROOT / 'tests' / 'plugins'
-
-
-def install_plugins(folder: Path, *names: str) -> Path:
-    """Install packages of tests/plugins with pip into ``folder``; it goes on ``PYTHONPATH``."""
-    target = folder / 'site'
-    for name in names:
-        # Building leaves files beside the sources, so a copy is built.
-        source = shutil.copytree(PLUGINS / name, folder / 'source' / name)
-        command = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-build-isolation']
-        options = ['--disable-pip-version-check', '--no-index']
-        subprocess.run([*command, *options, '--target', str(target), str(source)], check=True)
-    return target
 
 
 @pytest.fixture(scope='session')

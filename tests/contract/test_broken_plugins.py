@@ -15,6 +15,7 @@ AT_START = {
 AT_WORK = (
     'broken_backend',
     'broken_check',
+    'broken_fenced',
     'broken_fit',
     'broken_migrate',
     'broken_predict_hangs',

@@ -5,6 +5,7 @@ import io
 import pytest
 
 from ml_plugins import Interaction, Task, TaskFailure
+from ml_plugins.runtime import ModelSpec, Runtime
 from ml_plugins.testing import BackendContract, MemoryFiles, MemoryRun, check_backend, example_of
 
 TEXT_CONFIG = (
@@ -56,6 +57,21 @@ class TestDemoOnTexts(DemoContract):
         found = self.predictions(self.load(trained), self.tasks())
         assert [item.regions[0].value['choices'] for item in found] == [['good'], ['bad']]
 
+    def test_memory_grows_with_what_was_learned(self, trained):
+        assert self.load().memory_bytes() == 0
+        assert self.load(trained).memory_bytes() > 0
+
+    def test_a_full_batch_does_not_wait_for_its_delay(self):
+        # Seven of eight would wait; with a delay of minutes that shows.
+        patient = type('Patient', (self.backend_class,), {'max_delay': 60})
+        spec = ModelSpec('demo', 1, self.label_config, lambda: patient)
+        runtime = Runtime()
+        futures = [runtime.submit(spec, self.tasks()[:1]) for _ in range(patient.max_batch)]
+        assert all(future.result(30)[0].regions for future in futures)
+        [model] = runtime.models()
+        assert model.stats.mean_batch == patient.max_batch
+        runtime.close()
+
     def test_click_is_answered(self, backend):
         clicked = Interaction(choice('mood', 'text', 'bad'))
         (item,) = backend.predict(self.tasks()[:1], clicked)
@@ -91,12 +107,32 @@ def test_check_backend_lists_every_problem(demo_backend):
     class Bad(demo_backend):
         serves = ('Choices',)
         max_batch = 0
+        max_delay = -1
         needs_training = True
 
         def predict(self, one):
             return None
 
     problems = '\n'.join(check_backend(Bad))
-    for words in ('serves holds', 'max_batch', 'predict() must take'):
+    for words in ('serves holds', 'max_batch', 'max_delay is -1', 'predict() must take'):
         assert words in problems
     assert check_backend(str) == ["<class 'str'> is not a subclass of ml_plugins.MLBackend"]
+
+
+@pytest.mark.parametrize(
+    ('members', 'test', 'words'),
+    [
+        ({'memory_bytes': lambda self: 'much'}, 'test_memory_is_a_number_of_bytes', "returned 'much'"),
+        (
+            {'predict': lambda self, tasks, interaction=None: [None] * min(len(tasks), 7)},
+            'test_a_full_batch_is_predicted',
+            'got a full batch of 8 tasks and returned 7 items',
+        ),
+    ],
+    ids=['memory', 'full batch'],
+)
+def test_kit_finds_a_backend_that_breaks_the_contract(demo_backend, tmp_path, members, test, words):
+    kit = TestDemoOnTexts()
+    kit.backend_class = type('Bad', (demo_backend,), members)
+    with pytest.raises(AssertionError, match=words):
+        getattr(kit, test)(kit.load(None, tmp_path))

@@ -144,3 +144,18 @@ def test_demo_works_beside_them(report):
     assert report['demo_page'] == [200, '{"plugin": "demo", "notes": 0}']
     assert 'Demo panel of project demo.' in card(report, 'demo')
     assert report['broken_page'] == 404
+
+
+def test_static_files_of_a_plugin_are_served(report):
+    assets = report['demo_assets']
+    assert assets['panel.css'][:2] == [200, 'text/css']
+    assert '.mlp-demo-panel' in assets['panel.css'][2]
+    assert assets['panel.js'][0] == 200
+    assert 'javascript' in assets['panel.js'][1]
+    assert assets['nothing.css'][0] == 404
+    assert assets['../../../settings.py'][0] in (400, 404)
+    assert report['upstream_asset'] == 200
+
+
+def test_templates_of_a_plugin_name_their_static_files_as_in_django(report):
+    assert 'href="/static/mlp_demo/panel.css"' in card(report, 'demo')

@@ -1,26 +1,51 @@
-"""A headless Chromium for the end-to-end tests."""
+"""A headless Chromium, and one server that several end-to-end tests share."""
 
 import shutil
+import signal
 
 import pytest
+
+from tests.e2e.browsing import chromium
+from tests.e2e.pictures import picture_site
+from tests.e2e.server import Server
+from tests.e2e.workplace import Workplace
+from tests.installed_plugins import install_plugins
 
 
 @pytest.fixture
 def browser(tmp_path):
-    program, driver = shutil.which('chromium'), shutil.which('chromedriver')
-    if not program or not driver:
-        pytest.skip('chromium and chromedriver are not installed (Debian packages chromium, chromium-driver)')
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
+    with chromium(tmp_path / 'chromium') as program:
+        yield program
 
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    switches = 'headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking '
-    for switch in (switches + 'disable-component-update disable-sync disable-dev-shm-usage').split():
-        options.add_argument(f'--{switch}')
-    options.add_argument(f'--user-data-dir={tmp_path / "chromium"}')
-    options.add_argument('--window-size=1400,1000')
-    chromium = webdriver.Chrome(options=options, service=Service(driver))
-    chromium.set_page_load_timeout(60)
-    yield chromium
-    chromium.quit()
+
+@pytest.fixture(scope='session')
+def site():
+    """The address of a web server with good and bad pictures."""
+    with picture_site() as address:
+        yield address
+
+
+@pytest.fixture(scope='session')
+def workplace(tmp_path_factory, migrated_database):
+    """A server whose default backend is the demo plugin; each test uses projects of its own."""
+    folder = tmp_path_factory.mktemp('workplace')
+    data_dir, shared = folder / 'data', folder / 'shared'
+    data_dir.mkdir()
+    shared.mkdir()
+    shutil.copy(migrated_database, data_dir / 'label_studio.sqlite3')
+    environment = {
+        'PYTHONPATH': str(install_plugins(folder / 'plugins', 'mlp_demo', 'mlp_broken')),
+        # The pictures are on this machine.
+        'SSRF_PROTECTION_ENABLED': 'false',
+        'LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED': 'true',
+        'LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT': str(shared),
+    }
+    with chromium(folder / 'chromium') as browser:
+        server = Server(data_dir, '--ml-backend-name', 'demo', environment=environment)
+        try:
+            place = Workplace(server.wait_until_ready(), data_dir, browser)
+            place.shared_folder = shared
+            yield place
+        finally:
+            if server.process.poll() is None:
+                server.stop(signal.SIGINT)

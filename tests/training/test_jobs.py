@@ -44,6 +44,16 @@ def test_a_run_ends_with_a_version_in_service(trained, counting, folders):
         assert line in log
 
 
+def test_a_run_says_what_is_held_out(trained):
+    run, log = trained(labeled=5)
+    assert run.metrics['held_out_size'] == 0
+    assert 'No held-out labels yet: all 5 labeled tasks are learned from' in log
+    run, log = trained(labeled=55)
+    held_out = int(run.metrics['held_out_size'])
+    assert 0 < held_out < 30
+    assert f'60 labeled tasks: {60 - held_out} to learn from, {held_out} held out' in log
+
+
 def test_the_next_version_gets_the_next_number(trained):
     trained()
     run, _ = trained()

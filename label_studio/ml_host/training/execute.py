@@ -11,12 +11,14 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
+from label_studio.ml_host.enabling.services import check_servable
 from label_studio.ml_host.models import ModelVersion, ProjectBackend, TrainingRun
 from label_studio.ml_host.training.dataset import DatabaseDataset
 from label_studio.ml_host.training.device import training_device
 from label_studio.ml_host.training.errors import NotEnabledError
 from label_studio.ml_host.training.recorder import Recorder, clean_metrics
 from label_studio.ml_host.training.run_log import RunLog, captured
+from label_studio.ml_host.training.split import FEWEST_TO_HOLD_OUT
 from label_studio.ml_host.training.versions import publish, version_files
 from ml_plugins.backend import BackendContext, MLBackend
 from ml_plugins.exceptions import ModelVersionError, TrainingError
@@ -63,8 +65,9 @@ def train_and_publish(run: TrainingRun, recorder: Recorder, log: RunLog) -> Mode
     dataset = DatabaseDataset(run.project, settings.ML_HELD_OUT_SHARE)
     if not len(dataset):
         raise TrainingError('There is nothing to learn from yet: no task of this project has a submitted annotation.')
+    held_out = _say_split(dataset, log)
     with captured(log, backend_class.__module__.partition('.')[0]):
-        metrics = _fit(backend_class, run, dataset, recorder)
+        metrics = {'held_out_size': float(held_out), **_fit(backend_class, run, dataset, recorder)}
     # A version that took hours is published even when the worker is stopping; a cancelled one never is.
     if recorder.flags.cancelled.is_set() or recorder.flags.taken_away.is_set():
         recorder.flags.check()
@@ -76,6 +79,19 @@ def train_and_publish(run: TrainingRun, recorder: Recorder, log: RunLog) -> Mode
     return publish(run, recorder.directory, metrics, trained_on)
 
 
+def _say_split(dataset: DatabaseDataset, log: RunLog) -> int:
+    """Log the split; the number of held-out tasks goes into the metrics, since 0 is why there is no accuracy."""
+    total, held_out = len(dataset), dataset.held_out_count()
+    if held_out:
+        log.write(f'{total} labeled tasks: {total - held_out} to learn from, {held_out} held out for measuring.')
+    else:
+        log.write(
+            f'No held-out labels yet: all {total} labeled tasks are learned from and nothing is measured. '
+            f'From {FEWEST_TO_HOLD_OUT} labeled tasks on some are held out.'
+        )
+    return held_out
+
+
 def remove_work_directory(work: Path | None) -> None:
     """Remove it with all that is left in it."""
     if work is not None:
@@ -85,11 +101,10 @@ def remove_work_directory(work: Path | None) -> None:
 def _fit(
     backend_class: type[MLBackend], run: TrainingRun, dataset: DatabaseDataset, recorder: Recorder
 ) -> Mapping[str, Any]:
-    label_config = parse_label_config(run.project.label_config)
-    backend_class.check(label_config)
+    check_servable(run.project, registry.get(run.backend))
     backend = backend_class(
         BackendContext(
-            label_config=label_config,
+            label_config=parse_label_config(run.project.label_config),
             params=resolve_params(backend_class.params, run.params),
             version=recorder.previous,
             device=recorder.device,

@@ -80,7 +80,11 @@ def _end(
         if reason.is_defect:
             log.write(text)
             record_failure(run.backend, Stage.FIT, error, run.project_id)
-        lifecycle.finish(run, State.FAILED, reason.sentence, text)
+        logger.warning(
+            'Training run %s of %s on project %s failed: %s', run.pk, run.backend, run.project_id, reason.sentence
+        )
+        # Where nothing is broken, the sentence says it all.
+        lifecycle.finish(run, State.FAILED, reason.sentence, text if reason.is_defect else '')
 
 
 def _shown(metrics: dict[str, float | None]) -> str:

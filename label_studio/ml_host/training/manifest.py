@@ -12,6 +12,7 @@ from ml_plugins.exceptions import ModelVersionError, TrainingError
 
 MANIFEST = 'manifest.json'
 FILES = 'files'
+_ADVICE = 'Put another version in service, or train again.'
 
 
 def sync(path: Path) -> None:
@@ -75,15 +76,19 @@ def verify(folder: Path, digest: str, name: str) -> Path:
     try:
         content = (folder / MANIFEST).read_bytes()
     except OSError as error:
-        raise ModelVersionError(f'Version {name}: {folder / MANIFEST} cannot be read: {error.strerror}') from error
+        raise ModelVersionError(
+            f'Version {name}: {folder / MANIFEST} cannot be read: {error.strerror}. {_ADVICE}'
+        ) from error
     if hashlib.sha256(content).hexdigest() != digest:
-        raise ModelVersionError(f'Version {name} is damaged: {folder / MANIFEST} was changed after training')
+        raise ModelVersionError(f'Version {name} is damaged: {folder / MANIFEST} was changed after training. {_ADVICE}')
     for file, expected in json.loads(content).items():
         path = folder / FILES / file
         try:
             intact = path.stat().st_size == expected['size'] and checksum(path) == expected['sha256']
         except OSError as error:
-            raise ModelVersionError(f'Version {name}: its file {file} cannot be read: {error.strerror}') from error
+            raise ModelVersionError(
+                f'Version {name}: its file {file} cannot be read: {error.strerror}. {_ADVICE}'
+            ) from error
         if not intact:
-            raise ModelVersionError(f'Version {name} is damaged: its file {file} was changed after training')
+            raise ModelVersionError(f'Version {name} is damaged: its file {file} was changed after training. {_ADVICE}')
     return folder / FILES

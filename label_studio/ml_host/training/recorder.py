@@ -17,6 +17,8 @@ from label_studio.ml_host.models import TrainingRun
 from label_studio.ml_host.training.lifecycle import owned
 from label_studio.ml_host.training.run_log import RunLog
 from label_studio.ml_host.training.stopping import StopFlags, interrupt_main
+from ml_plugins.plain import storable_text
+from ml_plugins.task_data import without_task
 from ml_plugins.types import VersionFiles
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ BEAT_EVERY = 5.0
 # How long a plugin may ignore Cancel before it is interrupted, in seconds.
 CANCEL_GRACE = 20.0
 MAX_SKIPPED = 1000
+LARGEST_COUNT = 2**31 - 1
 
 
 class Recorder:
@@ -77,7 +80,7 @@ class Recorder:
         """Keep progress and metrics; raises `TrainingCancelledError` once the run has to stop."""
         self.flags.check()
         self.metrics.update(clean_metrics(metrics))
-        self._pending.update(done=max(0, int(done)), total=max(0, int(total)), metrics=dict(self.metrics))
+        self._pending.update(_storable_counts(done, total), metrics=dict(self.metrics))
         if time.monotonic() - self._written_at >= WRITE_EVERY:
             self.flush()
 
@@ -87,9 +90,10 @@ class Recorder:
 
     def skip(self, task_id: int | None, reason: str) -> None:
         """Keep and log a task that cannot be used."""
+        reason = without_task(task_id, str(reason))
         self._log.write(f'Task {task_id} is skipped: {reason}')
         if len(self.skipped) < MAX_SKIPPED:
-            self.skipped.append({'task': task_id, 'reason': str(reason)})
+            self.skipped.append({'task': task_id, 'reason': storable_text(reason)})
             self._pending['skipped'] = list(self.skipped)
 
     def should_stop(self) -> bool:
@@ -140,6 +144,12 @@ class Recorder:
             connection.close_if_unusable_or_obsolete()
 
 
+def _storable_counts(done: float, total: float) -> dict[str, int]:
+    """Counts that fit the columns; those of bytes may not, and are scaled down together."""
+    scale = max(1.0, done / LARGEST_COUNT, total / LARGEST_COUNT)
+    return {'done': max(0, int(done / scale)), 'total': max(0, int(total / scale))}
+
+
 def clean_metrics(metrics: Mapping[str, Any]) -> dict[str, float | None]:
     """Plain numbers for a JSON field; NaN and infinity become None, which JSON can hold.
 
@@ -152,5 +162,5 @@ def clean_metrics(metrics: Mapping[str, Any]) -> dict[str, float | None]:
             number = float(value)
         except (TypeError, ValueError) as error:
             raise TypeError(f'metric "{name}" is {value!r}, which is not a number') from error
-        cleaned[str(name)] = number if math.isfinite(number) else None
+        cleaned[storable_text(str(name))] = number if math.isfinite(number) else None
     return cleaned
