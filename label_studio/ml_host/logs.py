@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import copy
+import logging
 from pathlib import Path
 from typing import Any
 
 RUNTIME_LOG = 'runtime.log'
+FORMAT = '%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s'
+LOGGERS = ('ml_plugins', 'label_studio.ml_host')
+
+
+class OneLine(logging.Formatter):
+    """For the terminal: a record's first line, and where its traceback is."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        first, _, more = record.getMessage().partition('\n')
+        short = copy.copy(record)
+        short.msg = f'{first} (traceback: label-studio logs)' if more.strip() or record.exc_info else first
+        short.args = short.exc_info = short.exc_text = short.stack_info = None
+        return super().format(short)
 
 
 def logging_config(base: dict[str, Any], directory: Path, level: str = 'INFO') -> dict[str, Any]:
@@ -18,7 +32,8 @@ def logging_config(base: dict[str, Any], directory: Path, level: str = 'INFO') -
         level: Least level that goes into the file.
     """
     config = copy.deepcopy(base)
-    config['formatters']['ml'] = {'format': '%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s'}
+    config['formatters']['ml'] = {'format': FORMAT}
+    config['formatters']['ml_short'] = {'()': OneLine, 'fmt': FORMAT}
     handlers = ['console']
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -32,14 +47,14 @@ def logging_config(base: dict[str, Any], directory: Path, level: str = 'INFO') -
         }
         config['handlers']['ml_console'] = {
             'class': 'logging.StreamHandler',
-            'formatter': 'ml',
+            'formatter': 'ml_short',
             'level': 'WARNING',
         }
         handlers = ['ml_file', 'ml_console']
     except OSError:
         # A data directory that cannot be written is reported by the command; logging must not hide that.
         pass
-    for name in ('ml_plugins', 'label_studio.ml_host'):
+    for name in LOGGERS:
         config['loggers'][name] = {'handlers': handlers, 'level': level, 'propagate': False}
     return config
 

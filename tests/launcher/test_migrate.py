@@ -21,9 +21,18 @@ def test_a_terminal_gets_one_line_that_is_drawn_over():
     progress.step('tasks.0002_more')
     progress.finish()
     text = stream.getvalue()
-    assert ' 50 %  1/2  tasks.0001_initial' in text
+    assert ' 50 %  1/2 [########        ] tasks.0001_initial' in text
     assert '100 %  2/2' in text
     assert text.count('\n') == 1
+
+
+def test_a_line_fits_the_terminal_so_that_it_can_be_drawn_over(monkeypatch):
+    monkeypatch.setenv('COLUMNS', '50')
+    stream = Terminal()
+    migrate.Progress(262, stream).step('tasks.0001_squashed_0041_taskcompletionhistory_was_cancelled')
+    [line] = stream.getvalue().split('\r\033[K')[1:]
+    assert 40 < len(line) < 50
+    assert '1/262' in line
 
 
 def test_a_log_gets_a_line_for_each_tenth():
@@ -54,6 +63,27 @@ def test_missing_migrations_are_applied_with_progress():
     migrate.migrate(stream)
     assert 'ml_host_projectbackend' in connection.introspection.table_names()
     assert 'ml_host' in stream.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_migration_prints_goes_to_the_log(tmp_path, monkeypatch, capsys, caplog):
+    package = tmp_path / 'talkative_migrations'
+    package.mkdir()
+    (package / '__init__.py').touch()
+    (package / '0001_initial.py').write_text(
+        'from django.db import migrations\n'
+        'def talk(apps, schema_editor):\n    print("Normalized 0/0 paths")\n    print("twice")\n'
+        'class Migration(migrations.Migration):\n    operations = [migrations.RunPython(talk)]\n'
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    from django.conf import settings
+
+    modules = {**settings.MIGRATION_MODULES, 'image_classifier': package.name}
+    monkeypatch.setattr(settings, 'MIGRATION_MODULES', modules)
+    with caplog.at_level('INFO', logger=migrate.logger.name):
+        migrate.migrate(io.StringIO())
+    assert capsys.readouterr().out == ''
+    assert [record.message for record in caplog.records] == ['Normalized 0/0 paths', 'twice']
 
 
 @pytest.mark.django_db(transaction=True)

@@ -11,6 +11,7 @@ import pytest
 from redis import Redis
 
 from label_studio.ml_host.launcher import redis
+from label_studio.ml_host.launcher.redis_socket import LONGEST_PATH
 
 HOLDER = """
 import sys, time
@@ -42,7 +43,7 @@ def test_starts_in_a_long_path_with_spaces_and_keeps_what_was_stored(tmp_path):
     directory = tmp_path / ('a long name ' * 12) / 'ml' / 'redis'
     running = redis.start(directory)
     try:
-        assert len(running.socket) <= redis.LONGEST_PATH
+        assert len(running.socket) <= LONGEST_PATH
         link = Path(running.socket).parent.parent
         assert link.stat().st_mode & 0o077 == 0
         Redis(unix_socket_path=running.socket).set('key', 'value')
@@ -66,6 +67,36 @@ def test_one_that_runs_is_used_and_not_ended(tmp_path):
     finally:
         first.stop()
     assert redis.attach(tmp_path) is None
+
+
+def test_a_folder_has_one_server_at_a_time(tmp_path):
+    """Two would write into one append-only file."""
+    first = redis.start(tmp_path)
+    try:
+        with pytest.raises(BlockingIOError):
+            redis.spawn(first.command, tmp_path)
+    finally:
+        first.stop()
+    again = redis.start(tmp_path)
+    again.stop()
+
+
+def test_of_two_that_start_at_once_one_uses_the_others(tmp_path, monkeypatch):
+    first = redis.start(tmp_path)
+    try:
+        looked = []
+
+        def not_there_at_first(directory):
+            looked.append(directory)
+            return None if len(looked) == 1 else attach(directory)
+
+        attach = redis.attach
+        monkeypatch.setattr(redis, 'attach', not_there_at_first)
+        second = redis.start(tmp_path)
+        assert second.process is None
+        assert len(looked) == 2
+    finally:
+        first.stop()
 
 
 def test_a_server_that_does_not_start_is_told_with_its_own_words(tmp_path):

@@ -65,6 +65,22 @@ def test_a_child_that_cannot_be_started_is_tried_later():
     assert child.start_at > time.monotonic()
 
 
+def test_a_child_is_started_once_it_is_wanted():
+    """Another server of the same data directory may run the private Redis."""
+    wanted: list[bool] = []
+    child = Child('queue', spawner('import time; time.sleep(60)'), is_wanted=lambda: bool(wanted))
+    supervisor = Supervisor()
+    supervisor.add(child)
+    supervisor._look_after(child)
+    assert child.process is None
+    assert child.ends == 0
+    wanted.append(True)
+    child.start_at = 0
+    supervisor._look_after(child)
+    assert child.process.poll() is None
+    supervisor.stop(timeout=5)
+
+
 def test_stop_ends_the_ones_that_are_needed_last_and_kills_the_deaf():
     deaf = 'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(60)'
     children = [

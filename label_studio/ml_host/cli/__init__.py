@@ -13,9 +13,9 @@ OURS = {
     'worker': 'Run a training worker',
     'plugins': 'List, check and create ML backends',
     'logs': 'Show the runtime log, or the log of a training run',
+    'version': 'Print version info',
 }
 UPSTREAM = {
-    'version': 'Print version info',
     'user': 'Print user info',
     'init': 'Create a user and a project without starting the server',
     'reset_password': 'Reset the password of a user',
@@ -85,7 +85,8 @@ def run_upstream(command: str, rest: list[str]) -> int:
     if '-h' in rest or '--help' in rest:
         return _upstream_help(command)
     from label_studio.ml_host import bootstrap
-    from label_studio.ml_host.cli.options import take_data_dir
+    from label_studio.ml_host.cli.options import name_settings, shared_options, take_data_dir
+    from label_studio.ml_host.cli.prepare import prepare_database
     from label_studio.ml_host.launcher.data_dir import DataDirError, use_data_dir
 
     given, rest = take_data_dir(rest)
@@ -93,7 +94,10 @@ def run_upstream(command: str, rest: list[str]) -> int:
         use_data_dir(given)
     except DataDirError as error:
         raise SystemExit(str(error)) from error
-    bootstrap.prepare()
+    name_settings(shared_options().parse_known_args(rest)[0])
+    bootstrap.setup()
+    # Upstream does it too, without a sign of life for a minute.
+    prepare_database()
     from label_studio.ml_host.upstream import server_main
 
     sys.argv = [sys.argv[0], command, *rest]

@@ -72,6 +72,15 @@ def start_options() -> argparse.ArgumentParser:
     return parser
 
 
+def name_settings(options: argparse.Namespace) -> None:
+    """Name in the environment what the settings and the workers read there, as upstream's command does."""
+    os.environ.setdefault('LOG_LEVEL', options.log_level)
+    if options.database:
+        os.environ.setdefault('DATABASE_NAME', os.path.abspath(options.database))  # noqa: PTH100
+    if options.host:
+        os.environ.setdefault('HOST', options.host)
+
+
 def take_data_dir(arguments: list[str]) -> tuple[str | None, list[str]]:
     """Take ``--data-dir`` out of a command line."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)

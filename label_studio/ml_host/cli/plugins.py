@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import traceback
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 
 from label_studio.ml_host import bootstrap
+from label_studio.ml_host.launcher.data_dir import DataDirError, use_data_dir
 from ml_plugins.discovery import Candidate, find_candidates
 
 
@@ -74,19 +76,24 @@ def _row(candidate: Candidate) -> Row:
 
 
 def _check(name: str) -> int:
+    try:
+        use_data_dir()
+    except DataDirError as error:
+        raise SystemExit(str(error)) from error
     bootstrap.setup()
     from ml_plugins.exceptions import MLPluginError
+    from ml_plugins.failures import describe
     from ml_plugins.registry import registry
     from ml_plugins.testing import check_backend
 
     try:
         plugin = registry.get(name)
-        problems = [f'{failure.stage.value}: {failure.error}' for failure in plugin.load_failures]
+        problems = [f'{failure.stage.value}: {failure.error}\n{failure.traceback}' for failure in plugin.load_failures]
         problems = problems or check_backend(plugin.backend_class())
     except MLPluginError as error:
         problems = [str(error)]
     except Exception as error:
-        problems = [f'its backend class cannot be imported: {type(error).__name__}: {error}']
+        problems = [f'its backend class cannot be imported: {describe(error)}\n{traceback.format_exc()}']
     for problem in problems:
         print(f'{name}: {problem}', file=sys.stderr)
     if not problems:

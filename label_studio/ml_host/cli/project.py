@@ -1,93 +1,53 @@
-"""User, project and backend of ``label-studio start PROJECT --init``; upstream's own helpers do the work."""
+"""Project and backend of ``label-studio start PROJECT --init``; upstream's own helpers do the work."""
 
 from __future__ import annotations
 
 import argparse
-import getpass
-import os
-import sys
 import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from label_studio.ml_host.cli.templates import find_template, label_config
 from ml_plugins.exceptions import LabelConfigError, MLPluginError
+from ml_plugins.failures import describe
 from ml_plugins.label_config import parse_label_config
 from ml_plugins.registry import Plugin, registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NO_USER = (
-    'There is no user yet, and nobody to ask: name one with --username EMAIL and --password PASSWORD '
-    '(or LABEL_STUDIO_USERNAME and LABEL_STUDIO_PASSWORD).'
-)
-
 
 def usable_backend(name: str) -> Plugin:
     """A plugin that loads, backend class and all; ends the command with the reason otherwise."""
     try:
         plugin = registry.get(name)
-        plugin.backend_class()
     except MLPluginError as error:
-        raise SystemExit(f'{error}. {_others(name)}') from error
-    except Exception as error:
-        reason = f'{type(error).__name__}: {error}'
-        raise SystemExit(f'ML backend "{name}" is broken ({reason}). {_others(name)}') from error
+        raise SystemExit(str(error)) from error
+    if problem := _problem(plugin):
+        raise SystemExit(f'ML backend "{name}" is broken ({problem}). {_others(name)}')
     return plugin
 
 
+def installed_backends() -> str:
+    """Names of what is installed, the broken ones with the reason, for a sentence."""
+    problems = {plugin.name: _problem(plugin) for plugin in registry.all()}
+    return ', '.join(f'{name} (broken: {problem})' if problem else name for name, problem in problems.items()) or 'none'
+
+
+def _problem(plugin: Plugin) -> str:
+    """Why a plugin cannot be used, in a line; an empty string when it can."""
+    if failures := plugin.load_failures:
+        return f'{failures[0].stage.value}: {failures[0].error}'
+    try:
+        plugin.backend_class()
+    except (Exception, SystemExit) as error:
+        return describe(error)
+    return ''
+
+
 def _others(name: str) -> str:
-    others = [plugin.name for plugin in registry.usable() if plugin.name != name]
+    others = [plugin.name for plugin in registry.all() if plugin.name != name and not _problem(plugin)]
     return f'Other ML backends here: {", ".join(others) or "none"}'
-
-
-def _given(options: argparse.Namespace, config: dict, name: str) -> str:
-    variable = name.upper()
-    return (
-        getattr(options, name)
-        or config.get(name)
-        or os.environ.get(f'LABEL_STUDIO_{variable}')
-        or os.environ.get(variable)
-        or ''
-    )
-
-
-def ensure_user(options: argparse.Namespace, config: dict) -> Any:
-    """The named user, made if missing; else the first one there is; else one that is asked for."""
-    from label_studio.ml_host.upstream import User, create_user
-
-    # Upstream looks at USERNAME too, which some systems set to the login name: that is nobody's email.
-    email = options.username or config.get('username') or os.environ.get('LABEL_STUDIO_USERNAME') or ''
-    options.password = _given(options, config, 'password')
-    if email and (known := User.objects.filter(email__iexact=email).first()) and known.active_organization:
-        return known
-    if not email and (first := User.objects.filter(is_active=True).order_by('-is_superuser', 'id').first()):
-        return first
-    if not (email and options.password):
-        if not sys.stdin.isatty():
-            raise SystemExit(NO_USER)
-        email = email or _ask_email()
-        options.password = options.password or _ask_password(email)
-    options.username = email
-    return create_user(options, config)
-
-
-def _ask_email() -> str:
-    print('No user exists yet. With which email and password will you log in?')
-    while True:
-        email = input('Email: ').strip()
-        if '@' in email.strip('@'):
-            return email
-        print('That is not an email address.')
-
-
-def _ask_password(email: str) -> str:
-    while True:
-        password = getpass.getpass(f'Password for {email}: ')
-        if len(password) >= 8:
-            return password
-        print('The password must have at least 8 characters.')
 
 
 def find_project(title: str) -> Any:
@@ -104,9 +64,8 @@ def ensure_project(options: argparse.Namespace, user: Any, plugin: Plugin | None
     if existing := find_project(options.project_name):
         print(f'Project "{options.project_name}" already exists')
         return existing
+    check_label_config(options, plugin)
     with _label_config_file(options) as path:
-        if plugin is not None:
-            _check_label_config(plugin, path)
         return create_project(
             title=options.project_name,
             user=user,
@@ -129,14 +88,17 @@ def _label_config_file(options: argparse.Namespace) -> Iterator[str | None]:
         yield file.name
 
 
-def _check_label_config(plugin: Plugin, path: str | None) -> None:
+def check_label_config(options: argparse.Namespace, plugin: Plugin | None) -> None:
     """Refuse before the project is made, so that a second try finds nothing half done."""
-    if path is None:
-        raise SystemExit(
-            f'ML backend "{plugin.name}" needs a label config: name one with --template NAME or --label-config FILE.'
-        )
-    with open(path, encoding='utf-8') as file:  # noqa: PTH123
-        xml = file.read()
+    if plugin is None:
+        return
+    with _label_config_file(options) as path:
+        if path is None:
+            raise SystemExit(
+                f'ML backend "{plugin.name}" needs a label config: name one with --template NAME or --label-config FILE'
+            )
+        with open(path, encoding='utf-8') as file:  # noqa: PTH123
+            xml = file.read()
     try:
         plugin.backend_class().check(parse_label_config(xml))
     except LabelConfigError as error:

@@ -6,13 +6,13 @@ import argparse
 import contextlib
 import os
 import sys
-from pathlib import Path
 
+from label_studio import __version__
 from label_studio.ml_host import bootstrap
-from label_studio.ml_host.cli.options import start_options
+from label_studio.ml_host.cli import prepare
+from label_studio.ml_host.cli.options import name_settings, start_options
 from label_studio.ml_host.launcher.data_dir import DataDirError, redis_dir, use_data_dir
 
-NO_PROJECT = 'Project "{0}" not found. Did you miss create it first with `label-studio init {0}` ?'
 NO_SSL = 'Label Studio does not serve HTTPS with --cert and --key; put nginx or another web server in front of it.'
 
 
@@ -29,12 +29,15 @@ def main(argv: list[str]) -> int:
         except DataDirError as error:
             raise SystemExit(str(error)) from error
         _name_environment(options)
-        check_names(options)
+        prepare.check_names(options)
+        print(f'Label Studio {__version__} starts; everything is kept in {directory}', flush=True)
         services.start_redis(redis_dir(directory))
         bootstrap.setup()
         config = _read_config(options)
-        _prepare_database()
-        _prepare_project(options, config)
+        plugin = prepare.named_plugin(options)
+        prepare.ask_first(options, config, plugin)
+        prepare.prepare_database()
+        prepare.prepare_project(options, config, plugin)
         _serve(options, config, services)
     return 0
 
@@ -59,12 +62,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 
 def _name_environment(options: argparse.Namespace) -> None:
-    """What the settings and the workers read from the environment, as upstream's command sets it."""
-    os.environ.setdefault('LOG_LEVEL', options.log_level)
-    if options.database:
-        os.environ.setdefault('DATABASE_NAME', str(Path(options.database).absolute()))
-    if options.host:
-        os.environ.setdefault('HOST', options.host)
+    """What the settings and the workers read from the environment."""
+    name_settings(options)
     if options.ml_backend_name and not options.ml_backend_url and not options.project_name:
         os.environ['LABEL_STUDIO_ML_DEFAULT_BACKEND'] = options.ml_backend_name
     if options.ml_backend_url:
@@ -74,58 +73,15 @@ def _name_environment(options: argparse.Namespace) -> None:
             print(f'ML backends on this machine and in private networks are allowed, for {options.ml_backend_url}')
 
 
-def check_names(options: argparse.Namespace) -> None:
-    """Refuse unknown names before anything is asked, made or started."""
-    from label_studio.ml_host.cli.templates import TemplateNotFoundError, find_template
-    from ml_plugins.discovery import find_candidates
-
-    if options.template:
-        try:
-            find_template(options.template)
-        except TemplateNotFoundError as error:
-            raise SystemExit(str(error)) from error
-    if options.ml_backend_name and not options.ml_backend_url:
-        names = sorted({candidate.name for candidate in find_candidates()})
-        if options.ml_backend_name not in names:
-            listed = ', '.join(names) or 'none'
-            raise SystemExit(f'There is no ML backend "{options.ml_backend_name}". Installed: {listed}')
-
-
 def _read_config(options: argparse.Namespace) -> dict:
     from label_studio.ml_host.upstream import read_server_config
 
-    return read_server_config(options.config_path) if options.config_path else {}
-
-
-def _prepare_database() -> None:
-    from django.db import DatabaseError
-
-    from label_studio.ml_host.launcher.migrate import migrate
-
+    if not options.config_path:
+        return {}
     try:
-        migrate()
-    except DatabaseError as error:
-        raise SystemExit(f'The database cannot be prepared: {error}') from error
-
-
-def _prepare_project(options: argparse.Namespace, config: dict) -> None:
-    from label_studio.ml_host.cli import project
-    from label_studio.ml_host.upstream import project_exists
-
-    backend = options.ml_backend_name if not options.ml_backend_url else ''
-    plugin = project.usable_backend(backend) if backend else None
-    named = options.project_name
-    if named and not options.init and not project_exists(named):
-        raise SystemExit(NO_PROJECT.format(named))
-    # As upstream: named users are made, also without a project.
-    user = project.ensure_user(options, config) if options.init or options.username or options.password else None
-    if not named:
-        return
-    row = project.ensure_project(options, user, plugin) if options.init else project.find_project(named)
-    if plugin is not None:
-        project.enable_backend(row, plugin.name, user)
-    if options.ml_backend_url:
-        project.connect_http_backend(row, options.ml_backend_url, options.ml_backend_name)
+        return read_server_config(options.config_path)
+    except ValueError as error:
+        raise SystemExit(f'--config {options.config_path} is not a JSON file: {error}') from error
 
 
 def _serve(options: argparse.Namespace, config: dict, services) -> None:
@@ -153,9 +109,13 @@ def _serve(options: argparse.Namespace, config: dict, services) -> None:
 
 
 def _port(options: argparse.Namespace, config: dict) -> int:
-    value = options.port or os.environ.get('LABEL_STUDIO_PORT') or os.environ.get('PORT') or config.get('port', 8080)
+    given = (options.port, os.environ.get('LABEL_STUDIO_PORT'), os.environ.get('PORT'), config.get('port'), 8080)
+    value = next(one for one in given if one not in (None, ''))
     try:
-        return int(value)
+        port = int(value)
     except ValueError:
         print(f'The port {value!r} is not a number; 8080 is used.', file=sys.stderr)
         return 8080
+    if not 0 < port < 65536:
+        raise SystemExit(f'The port {port} is not between 1 and 65535. Choose another --port.')
+    return port

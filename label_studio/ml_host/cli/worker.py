@@ -1,4 +1,4 @@
-"""``label-studio worker``: take training runs from the queue, on this machine or another one."""
+"""``label-studio worker``: take training and pre-labeling from the queue, on this machine or another one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_QUEUE = (
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='label-studio worker', description='Run a training worker.')
+    parser = argparse.ArgumentParser(prog='label-studio worker', description='Run a worker: training, pre-labeling.')
     parser.add_argument('--queues', nargs='+', metavar='NAME', help='queues to work on, the most urgent first')
     parser.add_argument('--burst', action='store_true', help='end when the queues are empty')
     parser.add_argument('--data-dir', dest='data_dir', help='data directory of the server')
@@ -44,10 +44,11 @@ def main(argv: list[str]) -> int:
 
 
 def _default_queues() -> list[str]:
-    """Every queue of a configured Redis; the private one carries training only; see the settings."""
+    """Every queue of a configured Redis; the private one carries only ours; see the settings."""
     from django.conf import settings
 
-    return list(settings.RQ_QUEUES) if redis_is_configured(os.environ) else [settings.ML_TRAIN_QUEUE]
+    own = [settings.ML_TRAIN_QUEUE, settings.ML_PREDICT_QUEUE]
+    return list(settings.RQ_QUEUES) if redis_is_configured(os.environ) else own
 
 
 def _find_queue(given: str | None):

@@ -7,6 +7,10 @@ import tempfile
 from pathlib import Path
 
 VARIABLE = 'LABEL_STUDIO_BASE_DATA_DIR'
+# Folders that are written while people work, where they are there already. One may belong to another user: a start
+# with sudo is enough.
+WRITTEN = ('media', 'media/upload', 'ml', *(f'ml/{name}' for name in ('cache', 'logs', 'redis', 'versions', 'work')))
+_WHAT_TO_DO = 'Choose another data directory with --data-dir DIRECTORY, or change its permissions.'
 
 
 class DataDirError(Exception):
@@ -36,15 +40,24 @@ def use_data_dir(given: str | None = None) -> Path:
             pass
     except OSError as error:
         raise DataDirError(
-            f'The data directory {directory} cannot be written ({error.strerror or error}). '
-            'Choose another one with --data-dir DIRECTORY, or change its permissions.'
+            f'The data directory {directory} cannot be written ({error.strerror or error}). {_WHAT_TO_DO}'
         ) from error
+    for path in (directory / name for name in WRITTEN):
+        if path.exists() and not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+            raise DataDirError(f'{path} cannot be written. {_WHAT_TO_DO}')
     os.environ[VARIABLE] = str(directory)
-    if (directory / '.env').is_file():
-        import environ
-
-        environ.Env.read_env(str(directory / '.env'))
+    _read_env(directory / '.env')
     return directory
+
+
+def _read_env(path: Path) -> None:
+    if not path.is_file():
+        return
+    if not os.access(path, os.R_OK):
+        raise DataDirError(f'{path} cannot be read. {_WHAT_TO_DO}')
+    import environ
+
+    environ.Env.read_env(str(path))
 
 
 def log_dir(directory: Path) -> Path:

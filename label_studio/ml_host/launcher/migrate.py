@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
+import os
+import shutil
 import sys
 from collections.abc import Collection, Iterator
 from typing import TextIO
@@ -14,12 +17,13 @@ from django.core.management.commands.migrate import Command as MigrateCommand
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.migrations.executor import MigrationExecutor
 
+from label_studio.ml_host.launcher.migrate_lock import alone
 from ml_plugins.failures import Stage, guarded
 from ml_plugins.registry import Plugin, registry
 
 logger = logging.getLogger(__name__)
 
-BAR_WIDTH = 24
+BAR_WIDTH = 16
 
 
 class Progress:
@@ -38,7 +42,9 @@ class Progress:
         counted = f'{percent:3d} %  {self._done}/{self._total}'
         if self._is_terminal:
             bar = ('#' * (BAR_WIDTH * percent // 100)).ljust(BAR_WIDTH)
-            self._write(f'\r\033[KPreparing the database [{bar}] {counted}  {name[:60]}')
+            # A line that wraps could not be drawn over.
+            line = f'Preparing the database {counted} [{bar}] {name}'[: _columns() - 1]
+            self._write(f'\r\033[K{line}')
         elif percent // 10 > self._tenth:
             self._tenth = percent // 10
             self._write(f'Preparing the database {counted}  {name}\n')
@@ -56,6 +62,26 @@ class Progress:
     def _write(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
+
+
+def _columns() -> int:
+    """Width of the terminal; also when standard output is not one."""
+    with contextlib.suppress(OSError, ValueError):
+        return shutil.get_terminal_size(os.get_terminal_size(sys.stderr.fileno())).columns
+    return shutil.get_terminal_size().columns
+
+
+class _Prints(io.TextIOBase):
+    """Logs what is printed: upstream's migrations talk, and would spoil the line that is drawn over."""
+
+    def __init__(self) -> None:
+        self._begun = ''
+
+    def write(self, text: str) -> int:
+        *lines, self._begun = (self._begun + text).split('\n')
+        for line in lines:
+            logger.info('%s', line)
+        return len(text)
 
 
 class _Migrate(MigrateCommand):
@@ -90,11 +116,12 @@ def migrate(stream: TextIO | None = None) -> None:
             raise
         # Some plugin's migrations cannot even be read; which one shows below.
         logger.debug('The migrations cannot be read together', exc_info=True)
-    with _without(plugins):
-        count = pending()
-        if count:
-            _apply(Progress(count, stream))
-    _migrate_plugins(plugins, stream)
+    with alone():
+        with _without(plugins):
+            count = pending()
+            if count:
+                _apply(Progress(count, stream))
+        _migrate_plugins(plugins, stream)
 
 
 def _migrate_plugins(plugins: dict[str, Plugin], stream: TextIO | None) -> None:
@@ -111,7 +138,8 @@ def _migrate_plugins(plugins: dict[str, Plugin], stream: TextIO | None) -> None:
 def _apply(progress: Progress) -> None:
     command = _Migrate()
     command.progress = progress
-    call_command(command, verbosity=0, interactive=False, no_color=True)
+    with contextlib.redirect_stdout(_Prints()):
+        call_command(command, verbosity=0, interactive=False, no_color=True)
     progress.finish()
 
 

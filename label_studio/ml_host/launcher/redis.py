@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import IO
 
-from redis import Redis
-from redis.exceptions import BusyLoadingError, RedisError
+from label_studio.ml_host.launcher.redis_socket import SOCKET_NAME, ClientSocket, answers
 
 logger = logging.getLogger(__name__)
 
-SOCKET_NAME = 'redis.sock'
 LOG_NAME = 'redis.log'
-# A unix socket's path holds 108 bytes with its end on Linux, 104 on macOS.
-LONGEST_PATH = 100
+LOCK_NAME = 'redis.lock'
 START_SECONDS = 30.0
 LEASH = Path(__file__).with_name('leash.py')
 # Packages that carry a server's binary, and where.
@@ -52,43 +50,6 @@ def find_server() -> str | None:
     return None
 
 
-@dataclass
-class ClientSocket:
-    """A path to the server's socket that is short enough for clients; a link where the real one is too long."""
-
-    directory: Path
-    path: str = field(init=False)
-    _folder: str | None = field(init=False, default=None)
-
-    def __post_init__(self) -> None:
-        self.path = str(self.directory / SOCKET_NAME)
-        if len(os.fsencode(self.path)) <= LONGEST_PATH:
-            return
-        # A TMPDIR of its own may be as long again.
-        self._folder = tempfile.mkdtemp(prefix='label-studio-', dir='/tmp')
-        link = Path(self._folder) / 'r'
-        link.symlink_to(self.directory, target_is_directory=True)
-        self.path = str(link / SOCKET_NAME)
-
-    def remove(self) -> None:
-        """Take the link away; the server's files stay."""
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
-
-
-def answers(path: str) -> bool:
-    """Whether a server is alive on that socket, be it still loading its data."""
-    try:
-        with Redis(unix_socket_path=path, socket_timeout=2) as client:
-            return bool(client.ping())
-    except BusyLoadingError:
-        # A large append-only file takes a while; clients retry.
-        return True
-    except (RedisError, OSError):
-        return False
-
-
 def command(server: str) -> list[str]:
     """The command line; every path is relative to the server's folder, so its length and spaces do not matter."""
     options = {
@@ -115,7 +76,7 @@ class PrivateRedis:
         directory: Its folder.
         client: What clients connect to.
         process: The server's process, or None when it belongs to another process of ours.
-        command: How it was started.
+        command: How it was started, or is to be when the other process ends.
     """
 
     directory: Path
@@ -159,13 +120,19 @@ def start(directory: Path, server: str | None = None) -> PrivateRedis:
         RedisServerError: There is no server, or it did not start; the message ends with its own log.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if running := attach(directory):
-        return running
     server = server or find_server()
+    words = command(server) if server else []
+    if running := attach(directory):
+        running.command = words
+        return running
     if server is None:
         raise RedisServerError(HOW_TO_INSTALL)
-    words = command(server)
-    started = PrivateRedis(directory, ClientSocket(directory), spawn(words, directory), words)
+    try:
+        process = spawn(words, directory)
+    except BlockingIOError:
+        # Another process was quicker.
+        return _wait_for_other(directory, words)
+    started = PrivateRedis(directory, ClientSocket(directory), process, words)
     try:
         _wait(started, server)
     except BaseException:
@@ -175,11 +142,44 @@ def start(directory: Path, server: str | None = None) -> PrivateRedis:
 
 
 def spawn(words: list[str], directory: Path) -> subprocess.Popen:
-    """Start the server in a session of its own, so that Ctrl-C reaches only us."""
-    with (directory / LOG_NAME).open('ab') as log:
+    """Start the server in a session of its own, so that Ctrl-C reaches only us.
+
+    The server holds a lock as long as it lives: two would write into one append-only file.
+
+    Raises:
+        BlockingIOError: Another one lives in that folder.
+    """
+    with (directory / LOCK_NAME).open('w') as lock, (directory / LOG_NAME).open('ab') as log:
+        _lock(lock)
         return subprocess.Popen(
-            words, cwd=directory, start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            words,
+            cwd=directory,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=[lock.fileno()],
         )
+
+
+def _lock(file: IO[str]) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        # Some network file systems know no locks.
+        logger.info('The private Redis runs without a lock: %s', error)
+
+
+def _wait_for_other(directory: Path, words: list[str]) -> PrivateRedis:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if running := attach(directory):
+            running.command = words
+            return running
+        time.sleep(0.05)
+    raise RedisServerError(f'Another process holds {directory / LOCK_NAME}, and its Redis does not answer.')
 
 
 def _wait(started: PrivateRedis, server: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -18,7 +19,7 @@ from label_studio.ml_host.queues import SOCKET_VARIABLE, redis_is_configured
 
 logger = logging.getLogger(__name__)
 
-WORKERS_VARIABLE = 'LABEL_STUDIO_ML_WORKERS'
+WORKERS_VARIABLES = ('LABEL_STUDIO_ML_WORKERS', 'ML_WORKERS')
 RECOVER_SECONDS = 30.0
 # A worker takes seconds of processor time to start; the first page is answered before that.
 FIRST_PAGE_SECONDS = 2.0
@@ -58,6 +59,11 @@ class Services:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._has_served:
+            _say_stopping()
+            from label_studio.ml_host.prelabeling import conductor
+
+            conductor.stop()
         self._supervisor.stop()
         if self._redis_child is not None and self._redis_child.process is not None:
             end(self._redis_child.process)
@@ -81,11 +87,15 @@ class Services:
             sys.stderr.write(f'Warning: {error}\n')
             return
         os.environ[SOCKET_VARIABLE] = self._redis.socket
-        if self._redis.process is not None:
-            command = self._redis.command
-            self._redis_child = Child(
-                'private Redis', lambda: redis.spawn(command, directory), self._redis.process, ends_last=True
-            )
+        # One that another server of this data directory runs becomes ours when that server ends.
+        socket, command = self._redis.socket, self._redis.command
+        self._redis_child = Child(
+            'private Redis',
+            lambda: redis.spawn(command, directory),
+            self._redis.process,
+            ends_last=True,
+            is_wanted=lambda: not redis.answers(socket),
+        )
 
     def start_background(self) -> None:
         """Start workers and threads; called once the server listens."""
@@ -98,18 +108,28 @@ class Services:
                 self._supervisor.add(Child(f'training worker {number}', _spawn_worker, start_at=start_at))
         self._supervisor.start()
         threading.Thread(target=_recover_for_ever, name='recover-runs', daemon=True).start()
+        from label_studio.ml_host.prelabeling import conductor
         from label_studio.ml_host.serving import listener
 
         listener.start()
+        conductor.start()
+
+
+def _say_stopping() -> None:
+    """A training run takes seconds to hand back; a terminal shows ^C on the line before."""
+    with contextlib.suppress(OSError):
+        sys.stdout.write('\n' * sys.stdout.isatty() + 'Label Studio is stopping.\n')
+        sys.stdout.flush()
 
 
 def worker_count() -> int:
     """How many workers this server runs itself."""
-    value = os.environ.get(WORKERS_VARIABLE, '1')
+    name = next((name for name in WORKERS_VARIABLES if name in os.environ), '')
+    value = os.environ.get(name, '1')
     try:
         return max(0, int(value))
     except ValueError:
-        logger.warning('%s=%r is not a number; one worker is started', WORKERS_VARIABLE, value)
+        logger.warning('%s=%r is not a number; one worker is started', name, value)
         return 1
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.2
+# How often a child is asked whether it is wanted now.
+WANTED_SECONDS = 2.0
 # A worker asks its run to stop and hands it back within 8 s; only what is stuck is killed.
 STOP_SECONDS = 14.0
 
@@ -46,6 +48,7 @@ class Child:
         spawn: Starts it, in a session of its own.
         process: The running process, or None.
         ends_last: The others need it to end well.
+        is_wanted: Asked before each start; it is not started while somebody else does its work.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Child:
     ends: int = 0
     start_at: float = 0.0
     ends_last: bool = False
+    is_wanted: Callable[[], bool] = lambda: True
 
 
 class Supervisor:
@@ -110,6 +114,9 @@ class Supervisor:
             )
             child.process = None
         if child.process is None and now >= child.start_at and not self._stopping.is_set():
+            if not child.is_wanted():
+                child.start_at = now + WANTED_SECONDS
+                return
             try:
                 child.process = child.spawn()
             except OSError as error:

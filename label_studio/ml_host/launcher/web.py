@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +34,8 @@ def listen(host: str, port: int, application: Any, threads: int = THREADS) -> An
             ident='label-studio',
         )
     except (OSError, ValueError) as error:
-        raise PortError(f'The server cannot listen on {host}:{port}: {error}. Choose another --port.') from error
+        what = '--internal-host' if getattr(error, 'errno', None) == errno.EADDRNOTAVAIL else '--port'
+        raise PortError(f'The server cannot listen on {host}:{port}: {error}. Choose another {what}.') from error
 
 
 def serve(server: Any, on_ready: Callable[[], None]) -> None:
