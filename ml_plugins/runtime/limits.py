@@ -17,6 +17,7 @@ class RuntimeLimits:
         breaker_seconds: How long it stays open.
         queue: Tasks of each priority that may wait for one model, so that bulk work never fills the room of people.
         memory_bytes: Memory that resident models may take together; 0 for no budget.
+        niceness: How far threads of models, and those that they start, give way to others, 0..19, on Linux.
     """
 
     models: int = 4
@@ -26,3 +27,4 @@ class RuntimeLimits:
     breaker_seconds: float = 60.0
     queue: int = 10000
     memory_bytes: int = 0
+    niceness: int = 0

@@ -18,6 +18,7 @@ from ml_plugins.runtime.breaker import CircuitBreaker
 from ml_plugins.runtime.fence.backend import FencedBackend
 from ml_plugins.runtime.inbox import Inbox
 from ml_plugins.runtime.loading import call, load, refuse_invalid
+from ml_plugins.runtime.niceness import be_nice
 from ml_plugins.runtime.notes import FailureNotes
 from ml_plugins.runtime.spec import ModelSpec
 from ml_plugins.runtime.stats import ModelStats, StatsRecorder
@@ -48,6 +49,7 @@ class ResidentModel:
         patience: float = 60.0,
         before_load: Callable[[], None] | None = None,
         on_load: Callable[[ResidentModel], None] | None = None,
+        niceness: int = 0,
     ) -> None:
         self.spec = spec
         self.loaded: Future[None] = Future()
@@ -60,6 +62,7 @@ class ResidentModel:
         self._before_load = before_load
         self._on_load = on_load
         self._patience = patience
+        self._niceness = niceness
         self._notes = FailureNotes(spec.plugin, spec.project_id)
         self._stats = StatsRecorder()
         self._inbox = Inbox(spec.plugin, queue_limit, lambda: self._stats.speed)
@@ -160,6 +163,7 @@ class ResidentModel:
     # --- Its thread --------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        be_nice(self._niceness)
         try:
             self._load()
             while self._serve():

@@ -134,6 +134,7 @@ class Runtime:
             patience=self.limits.predict_seconds,
             before_load=partial(_wait_until_closed, leaving),
             on_load=self._loaded,
+            niceness=self.limits.niceness,
         )
         self._models[spec.key] = model
         for other in leaving:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 from ml_plugins.exceptions import ParameterError
@@ -119,16 +120,14 @@ def _lite0() -> tuple[nn.Module, str, int]:
         # The base class's forward goes on to ImageNet's 1,000 classes, and its last layer is made for them. A layer
         # below it knows more of what those classes have in common, such as material; both together need fewer labels.
         def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-            found: list[Tensor] = []
-            hook = self._blocks[_LITE0_BLOCK].register_forward_hook(lambda *call: found.append(call[-1]))
-            try:
-                last = self.extract_features(inputs)
-            finally:
-                hook.remove()
-            return last.mean((2, 3)), found[0].mean((2, 3))
+            last = self.extract_features(inputs)
+            return last.mean((2, 3)), below.pop(get_ident()).mean((2, 3))
 
+    # By thread, since several compute with the same network.
+    below: dict[int, Tensor] = {}
     with _same_random_weights():
         module = Lite0.from_name('efficientnet-lite0')
+    module._blocks[_LITE0_BLOCK].register_forward_hook(lambda *call: below.update({get_ident(): call[-1]}))
     size = module._fc.in_features + module._blocks[_LITE0_BLOCK]._bn2.num_features
     module._fc = nn.Identity()
     return module, '_fc', size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from ml_plugins.contrib.image_classifier.backbones import Backbone
 from ml_plugins.contrib.image_classifier.feature_store import FeatureStore
 from ml_plugins.contrib.image_classifier.pictures import as_batch, chunks, load
 from ml_plugins.contrib.image_classifier.targets import Picture
+from ml_plugins.contrib.image_classifier.workers import in_parts
 from ml_plugins.exceptions import TaskDataError
 
 
@@ -29,6 +31,12 @@ class Extracted:
 
 def compute(backbone: Backbone, squares: Sequence[np.ndarray]) -> np.ndarray:
     """Features of a batch, of shape (pictures, size)."""
+    if backbone.device == 'cpu':
+        return np.concatenate(in_parts(partial(_compute, backbone), squares))
+    return _compute(backbone, squares)
+
+
+def _compute(backbone: Backbone, squares: Sequence[np.ndarray]) -> np.ndarray:
     import torch
 
     with torch.inference_mode():
