@@ -19,7 +19,7 @@ def test_seam_fits_upstream(seam):
 @pytest.mark.parametrize('seam', SEAMS, ids=lambda seam: seam.target)
 def test_seam_is_in_place_and_has_a_replacement(seam):
     owner, name = upstream._resolve(seam.target)
-    static = inspect.getattr_static(owner, name)
+    static = upstream._function(owner, name)
     assert getattr(getattr(static, '__func__', static), 'is_seam', False)
     module, _, function = seam.replacement.partition(':')
     assert callable(getattr(import_module(module), function))

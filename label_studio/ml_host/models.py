@@ -146,6 +146,14 @@ class TrainingRun(models.Model):
         return min(99, 100 * self.done // self.total) if self.total else 0
 
 
+class PrelabelRunManager(models.Manager):
+    """Leaves the selection in the database: it may be large, and pages have no use for it."""
+
+    def get_queryset(self) -> models.QuerySet:
+        """Every run; ``run.selection`` is read when it is asked for."""
+        return super().get_queryset().defer('selection')
+
+
 class PrelabelRun(models.Model):
     """One bulk pre-labeling, from the press of the button until every task has its prediction or a reason why not."""
 
@@ -182,6 +190,8 @@ class PrelabelRun(models.Model):
     started_at = models.DateTimeField(null=True, blank=True, help_text='Start, or the latest resume.')
     done_before = models.PositiveIntegerField(default=0, help_text='Tasks dealt with before the latest resume.')
     ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects = PrelabelRunManager()
 
     class Meta:
         ordering: ClassVar = ['-id']

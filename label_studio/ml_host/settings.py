@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from core.settings.base import *  # noqa: F403
-from core.settings.base import BASE_DATA_DIR, DJANGO_DB_SQLITE, INSTALLED_APPS, LOGGING, RQ_QUEUES, TEMPLATES
+from core.settings.base import BASE_DATA_DIR, DJANGO_DB_SQLITE, INSTALLED_APPS, LOGGING, RQ_QUEUES, STORAGES, TEMPLATES
 
 from label_studio.core.utils.params import get_bool_env, get_env
 
@@ -57,6 +57,19 @@ ML_BREAKER_SECONDS = float(get_env('ML_BREAKER_SECONDS', 60.0))
 ML_DEVICE = get_env('ML_DEVICE', 'auto')
 # Resident models kept in one process.
 ML_RESIDENT_MODELS = int(get_env('ML_RESIDENT_MODELS', 4))
+# Bytes of memory that they may take together; 0 for no budget.
+ML_MEMORY_BUDGET = int(get_env('ML_MEMORY_BUDGET', 0))
+# How far models give way to the pages of the same machine, 0..19, on Linux.
+ML_NICENESS = int(get_env('ML_NICENESS', 5))
+# Tasks of each priority that may wait for one model before callers are told to come back later.
+ML_QUEUE_TASKS = int(get_env('ML_QUEUE_TASKS', 10_000))
+# Prediction service: let callers without a token in; most items and bytes of one request; seconds it may take.
+ML_PREDICT_ANONYMOUS = get_bool_env('ML_PREDICT_ANONYMOUS', False)
+ML_PREDICT_MAX_ITEMS = int(get_env('ML_PREDICT_MAX_ITEMS', 100))
+ML_PREDICT_MAX_BYTES = int(get_env('ML_PREDICT_MAX_BYTES', 50 * 1024**2))
+ML_PREDICT_SERVICE_TIMEOUT = float(get_env('ML_PREDICT_SERVICE_TIMEOUT', 30.0))
+# Let anybody who reaches the server read /metrics/ml without a token.
+ML_METRICS_ANONYMOUS = get_bool_env('ML_METRICS_ANONYMOUS', False)
 # Largest file that a task may bring, in bytes, and largest image, in pixels.
 ML_MAX_FILE_BYTES = int(get_env('ML_MAX_FILE_BYTES', 100 * 1024 * 1024))
 ML_MAX_IMAGE_PIXELS = int(get_env('ML_MAX_IMAGE_PIXELS', 100_000_000))
@@ -71,17 +84,30 @@ ML_RUN_LOST_AFTER = float(get_env('ML_RUN_LOST_AFTER', 60.0))
 # How often a lost run is started again before it is marked failed.
 ML_RUN_ATTEMPTS = int(get_env('ML_RUN_ATTEMPTS', 2))
 ML_TRAINING_TIMEOUT = int(get_env('ML_TRAINING_TIMEOUT', 24 * 3600))
+# Where bulk pre-labeling works: "server", in the web process, or "queue", by workers of the queue `ml_predict`.
+ML_PRELABEL_WHERE = get_env('ML_PRELABEL_WHERE', 'server')
+# Runs that one web process works on at the same time.
+ML_PRELABEL_THREADS = int(get_env('ML_PRELABEL_THREADS', 1))
+# Tasks of one job in the queue.
+ML_PRELABEL_SHARD = int(get_env('ML_PRELABEL_SHARD', 2000))
+# A process that has not reported for this long has lost its work to another one, in seconds.
+ML_PRELABEL_LEASE = float(get_env('ML_PRELABEL_LEASE', 15.0))
+# Threads that load the files of the next tasks, and the bytes that they may hold.
+ML_PRELABEL_LOADERS = int(get_env('ML_PRELABEL_LOADERS', 4))
+ML_PRELABEL_LOADED_BYTES = int(get_env('ML_PRELABEL_LOADED_BYTES', 256 * 1024**2))
 
 # --- Queues ------------------------------------------------------------------------------------------------------
 from label_studio.ml_host.queues import queue_connection, redis_is_configured
 
 ML_TRAIN_QUEUE = 'ml_train'
+ML_PREDICT_QUEUE = 'ml_predict'
 _CONNECTION = queue_connection(os.environ)
 if redis_is_configured(os.environ):
     RQ_QUEUES = {name: {**_CONNECTION, 'DEFAULT_TIMEOUT': 180} for name in RQ_QUEUES}
 # Else upstream's queues stay as they are: without a Redis it runs its own jobs at once, and a long training on the
 # private Redis never holds up an import.
 RQ_QUEUES[ML_TRAIN_QUEUE] = {**_CONNECTION, 'DEFAULT_TIMEOUT': ML_TRAINING_TIMEOUT}
+RQ_QUEUES[ML_PREDICT_QUEUE] = {**_CONNECTION, 'DEFAULT_TIMEOUT': ML_TRAINING_TIMEOUT}
 
 # --- Apps, pages -------------------------------------------------------------------------------------------------
 from label_studio.ml_host.plugins import installed_plugin_apps
@@ -96,6 +122,8 @@ ROOT_URLCONF = 'label_studio.ml_host.urls'
 WSGI_APPLICATION = 'label_studio.ml_host.wsgi.application'
 # Our base.html extends upstream's template of the same name, so its folder has to come first.
 TEMPLATES[0]['DIRS'] = [str(Path(__file__).parent / 'templates'), *TEMPLATES[0]['DIRS']]
+# Static files of plugins have addresses too.
+STORAGES['staticfiles'] = {'BACKEND': 'label_studio.ml_host.pages.static_storage.StaticFiles'}
 
 # --- Logs --------------------------------------------------------------------------------------------------------
 from label_studio.ml_host.logs import logging_config

@@ -27,25 +27,33 @@ NAMES: dict[str, str] = {
     'MLBackendState': 'ml.models',
     'Organization': 'organizations.models',
     'Prediction': 'tasks.models',
+    'PredictionSerializer': 'tasks.serializers',
     'Project': 'projects.models',
     'RedisImportStorage': 'io_storages.redis.models',
+    'SkipMissedManifestStaticFilesStorage': 'core.storage',
     'SsrfBlockedUrlError': 'core.utils.exceptions',
     'Task': 'tasks.models',
+    'TokenAuthenticationPhaseout': 'jwt_auth.auth',
     'UpstreamMLBackend': 'ml.models:MLBackend',
     'User': 'users.models',
     'ViewClassPermission': 'core.permissions',
     'Webhook': 'webhooks.models',
     'all_permissions': 'core.permissions',
+    'collect_versions': 'core.utils.common',
     'create_project': 'label_studio.server:_create_project',
     'create_user': 'label_studio.server:_create_user',
     'enforce_csrf_checks': 'core.middleware',
     'find_dir': 'core.utils.io',
     'free_port': 'label_studio.server:_get_free_port',
+    'get_prepare_params': 'data_manager.functions',
+    'get_current_request': 'core.current_request',
     'get_storage_classes': 'io_storages.models',
     'project_exists': 'label_studio.server:_project_exists',
     'read_server_config': 'label_studio.server:_get_config',
     'read_yaml': 'core.utils.io',
+    'register_action': 'data_manager.actions',
     'replace_task_data_undefined_with_config_field': 'core.label_config',
+    'run_webhook_sync': 'webhooks.utils',
     'server_main': 'label_studio.server:main',
     'ssrf_safe_get': 'core.utils.io',
     'start_browser': 'core.utils.common',
@@ -66,7 +74,8 @@ class Seam:
     """One replaced piece of upstream behaviour.
 
     Attributes:
-        target: ``"module:attribute"`` or ``"module:Class.attribute"`` in upstream.
+        target: ``"module:attribute"`` or ``"module:Class.attribute"`` in upstream; a part of the path may also be the
+            key of a dictionary in which upstream registers functions.
         replacement: ``"module:function"`` of ours; called with the original first, then the call's own arguments.
         parameters: Names of the original's parameters that the replacement relies on, in order.
         why: The reason, in a sentence.
@@ -80,10 +89,34 @@ class Seam:
 
 SEAMS: tuple[Seam, ...] = (
     Seam(
+        'data_manager.actions:settings.DATA_MANAGER_ACTIONS.predictions_to_annotations.dialog.form',
+        'label_studio.ml_host.data_manager.versions:form',
+        ('user', 'project'),
+        "Upstream offers the selected model's title first, and no prediction of a plugin has it for a version.",
+    ),
+    Seam(
+        'data_manager.actions:settings.DATA_MANAGER_ACTIONS.retrieve_tasks_predictions.entry_point',
+        'label_studio.ml_host.data_manager.actions:retrieve',
+        ('project', 'queryset'),
+        'Upstream predicts all selected tasks within the request; a plugin does it in the background.',
+    ),
+    Seam(
+        'data_manager.managers:settings.DATA_MANAGER_ANNOTATIONS_MAP.predictions_score',
+        'label_studio.ml_host.data_manager.scores:annotate',
+        ('queryset',),
+        "Upstream looks for scores of the selected model's title, and no prediction of a plugin has it for a version.",
+    ),
+    Seam(
         'ml.api_connector:MLApi._request',
         'label_studio.ml_host.serving.transport:request',
         ('self', 'url_suffix', 'request', 'verbose', 'method'),
         'Plugins answer in process instead of over HTTP.',
+    ),
+    Seam(
+        'ml.models:MLBackend.delete',
+        'label_studio.ml_host.enabling.predictions:keep',
+        ('self', 'using', 'keep_parents'),
+        'Predictions of plugins name their backend, and deleting that would delete them; upstream keeps its own.',
     ),
     Seam(
         'ml.models:MLBackend.get_versions',
@@ -104,10 +137,22 @@ SEAMS: tuple[Seam, ...] = (
         'A plugin has an address that no network knows.',
     ),
     Seam(
+        'projects.api:ProjectAPI.perform_destroy',
+        'label_studio.ml_host.prelabeling.seams:project_deleted',
+        ('self', 'instance'),
+        'A prediction that is written while its task is being deleted would make the deletion fail.',
+    ),
+    Seam(
         'projects.api:ProjectAPI.get',
         'label_studio.ml_host.serving.warmup:project_opened',
         ('self', 'request'),
         'The model is loaded when a project is entered, so that the first task already opens with a prediction.',
+    ),
+    Seam(
+        'tasks.api:AnnotationsListAPI.perform_create',
+        'label_studio.ml_host.prelabeling.seams:annotation_created',
+        ('self', 'ser'),
+        "Upstream looks for predictions whose version is the selected model's title, and a plugin has none such.",
     ),
     Seam(
         'tasks.api:TaskAPI.get',
@@ -121,6 +166,18 @@ SEAMS: tuple[Seam, ...] = (
         ('self',),
         'The label stream predicts within a time budget and with few statements.',
     ),
+    Seam(
+        'webhooks.serializers:WebhookSerializer.validate_url',
+        'label_studio.ml_host.serving.webhooks:validate_url',
+        ('self', 'value'),
+        'Upstream refuses the webhook that it makes for an HTTP backend on this machine, also where that is allowed.',
+    ),
+    Seam(
+        'webhooks.utils:ssrf_safe_post',
+        'label_studio.ml_host.serving.webhooks:post',
+        ('url',),
+        'The webhook of an HTTP backend that is allowed on this machine is delivered there.',
+    ),
 )
 
 
@@ -129,8 +186,24 @@ def _resolve(target: str) -> tuple[Any, str]:
     owner: Any = import_module(module_name)
     *parents, name = path.split('.')
     for parent in parents:
-        owner = getattr(owner, parent)
+        owner = _member(owner, parent)
     return owner, name
+
+
+def _member(owner: Any, name: str) -> Any:
+    return owner[name] if isinstance(owner, dict) else getattr(owner, name)
+
+
+def _function(owner: Any, name: str) -> Any:
+    """What stands there, not bound to anything."""
+    return owner[name] if isinstance(owner, dict) else inspect.getattr_static(owner, name)
+
+
+def _put(owner: Any, name: str, function: Any) -> None:
+    if isinstance(owner, dict):
+        owner[name] = function
+    else:
+        setattr(owner, name, function)
 
 
 def check_seam(seam: Seam) -> None:
@@ -141,8 +214,8 @@ def check_seam(seam: Seam) -> None:
     """
     try:
         owner, name = _resolve(seam.target)
-        original = inspect.unwrap(getattr(owner, name))
-    except (ImportError, AttributeError) as error:
+        original = inspect.unwrap(_member(owner, name))
+    except (ImportError, AttributeError, KeyError) as error:
         raise ImproperlyConfigured(f'Upstream changed: {seam.target} is gone ({error}). {seam.why}') from error
     found = tuple(inspect.signature(original).parameters)
     if found[: len(seam.parameters)] != seam.parameters:
@@ -165,10 +238,10 @@ def install_seams() -> None:
     """Check and put every seam in place, once; called when our app is ready."""
     for seam in SEAMS:
         owner, name = _resolve(seam.target)
-        current = inspect.getattr_static(owner, name)
+        current = _function(owner, name)
         function = current.__func__ if isinstance(current, staticmethod) else current
         if getattr(function, 'is_seam', False):
             continue
         check_seam(seam)
         wrapped = _wrap(function, seam.replacement)
-        setattr(owner, name, staticmethod(wrapped) if isinstance(current, staticmethod) else wrapped)
+        _put(owner, name, staticmethod(wrapped) if isinstance(current, staticmethod) else wrapped)

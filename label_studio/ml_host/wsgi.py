@@ -1,4 +1,4 @@
-"""WSGI application for deployments that bring their own web server."""
+"""WSGI application for deployments that bring their own web server, and for ours."""
 
 from label_studio.ml_host import bootstrap
 
@@ -7,3 +7,8 @@ bootstrap.prepare()
 from django.core.wsgi import get_wsgi_application  # noqa: E402
 
 application = get_wsgi_application()
+
+from label_studio.ml_host.prelabeling import serving  # noqa: E402
+from label_studio.ml_host.serving.service.direct import with_short_way  # noqa: E402
+
+application = serving.serving(with_short_way(application))

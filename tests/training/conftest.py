@@ -97,11 +97,12 @@ def redis_socket(tmp_path_factory):
 
 @pytest.fixture
 def queue(redis_socket, monkeypatch):
-    """The training queue on a Redis of the tests, empty."""
+    """The training queue on a Redis of the tests, empty; the worker's other queue is there too."""
     import django_rq
     from django_rq.settings import QUEUES
 
-    monkeypatch.setitem(QUEUES, 'ml_train', {'UNIX_SOCKET_PATH': redis_socket, 'DB': 0, 'DEFAULT_TIMEOUT': 60})
+    for name in ('ml_train', 'ml_predict'):
+        monkeypatch.setitem(QUEUES, name, {'UNIX_SOCKET_PATH': redis_socket, 'DB': 0, 'DEFAULT_TIMEOUT': 60})
     queue = django_rq.get_queue('ml_train')
     queue.connection.flushall()
     return queue

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import DatabaseError, close_old_connections
 
 from label_studio.ml_host.enabling import gate
 from label_studio.ml_host.models import ProjectBackend
@@ -16,8 +16,9 @@ from label_studio.ml_host.prelabeling.store import Source, source_of, store
 from label_studio.ml_host.serving import host
 from label_studio.ml_host.task_data.resolver import plugin_task
 from ml_plugins.exceptions import MLPluginError
-from ml_plugins.failures import Stage, record_failure
+from ml_plugins.failures import PluginFailure, Stage, failure_log, record_failure
 from ml_plugins.runtime import Priority
+from ml_plugins.task_data import without_task
 from ml_plugins.types import Prediction, TaskFailure
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ def predict(task, row: ProjectBackend):
     Returns:
         Upstream's stored prediction, or None when there is nothing to say, the model failed, or time is up.
     """
-    source = source_of(row)
+    source, user = source_of(row), _user()
     try:
         if host.needs_training(row):
             return None
@@ -57,21 +58,27 @@ def predict(task, row: ProjectBackend):
         logger.info('Task %s opens without a prediction of %s: %s', task.pk, row.backend, error)
         return None
     except Exception as error:
-        # Importing the plugin's backend may raise anything; people go on labeling.
-        record_failure(row.backend, Stage.IMPORT, error, row.project_id)
+        # Importing the plugin's backend may raise anything; people go on labeling. Not the stage of that name, which
+        # is of the server's start: what failed there is not used until the next one.
+        record_failure(row.backend, Stage.CHECK, error, row.project_id)
         return None
     try:
         answer = future.result(timeout=settings.ML_OPEN_BUDGET)[0]
     except FutureTimeoutError:
         logger.info('Task %s opens without a prediction of %s: it is not ready in time', task.pk, row.backend)
         if is_first:
-            future.add_done_callback(lambda done: _late.submit(_store_late, task.pk, source, done))
+            future.add_done_callback(lambda done: _late.submit(_store_late, task.pk, row.backend, source, done, user))
         return None
     except Exception as error:
         logger.info('Task %s opens without a prediction of %s: %s', task.pk, row.backend, error)
         _forget(task.pk, source)
         return None
-    return _store(task.pk, source, answer) if is_first else _stored(task.pk, source)
+    try:
+        return _store(task.pk, row.backend, source, answer, user) if is_first else _stored(task.pk, source)
+    except DatabaseError as error:
+        # A full disk, for one; the task can still be looked at.
+        logger.error('The prediction of task %s could not be stored: %s', task.pk, error)
+        return None
 
 
 def _submit(task, row: ProjectBackend, source: Source) -> tuple[Future, bool]:
@@ -90,15 +97,25 @@ def _forget(task_id: int, source: Source) -> None:
         _in_flight.pop((task_id, source), None)
 
 
-def _store(task_id: int, source: Source, answer: Prediction | TaskFailure | None):
+def _store(task_id: int, backend: str, source: Source, answer: Prediction | TaskFailure | None, user):
     try:
         if isinstance(answer, TaskFailure):
-            logger.warning('Task %s has no prediction: %s', task_id, answer.reason)
+            reason = f'Task {task_id}: {without_task(task_id, answer.reason)}'
+            failure_log.record(PluginFailure(backend, Stage.TASK, reason, project_id=source.project_id))
         if not isinstance(answer, Prediction):
             return None
-        return store(source, [(task_id, answer)])[0]
+        rows = store(source, [(task_id, answer)], user)
+        # A bulk run may have been quicker.
+        return rows[0] if rows else _stored(task_id, source)
     finally:
         _forget(task_id, source)
+
+
+def _user():
+    """Who opens the task: upstream notes it as who updated the task."""
+    from label_studio.ml_host.upstream import get_current_request
+
+    return getattr(get_current_request(), 'user', None)
 
 
 def _stored(task_id: int, source: Source):
@@ -108,13 +125,13 @@ def _stored(task_id: int, source: Source):
     return found.order_by('-id').first()
 
 
-def _store_late(task_id: int, source: Source, future: Future) -> None:
+def _store_late(task_id: int, backend: str, source: Source, future: Future, user) -> None:
     from label_studio.ml_host.upstream import Task
 
     close_old_connections()
     try:
         if future.exception() is None and Task.objects.filter(pk=task_id).exists():
-            _store(task_id, source, future.result()[0])
+            _store(task_id, backend, source, future.result()[0], user)
     except Exception:
         logger.exception('The late prediction of task %s could not be stored', task_id)
     finally:

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from label_studio.ml_host.enabling.services import plugin_name
-from label_studio.ml_host.prelabeling import bulk, on_open
+from label_studio.ml_host.prelabeling import bulk, on_open, runs
 from label_studio.ml_host.prelabeling.store import source_of, without_stale
 
 logger = logging.getLogger(__name__)
@@ -38,6 +38,19 @@ def open_task(original: Callable[..., Any], view, request, pk, *args, **kwargs):
         _opening.reset(token)
 
 
+def annotation_created(original: Callable[..., Any], view, serializer):
+    """Seam of ``AnnotationsListAPI.perform_create``: the annotation carries a copy of the prediction it began with."""
+    annotation = original(view, serializer)
+    if annotation.prediction or annotation.result is None:
+        return annotation
+    row = on_open.selected_backend(view.parent_object.project)
+    if row is not None and (copy := _copy_of_prediction(annotation, row)):
+        annotation.prediction = copy
+        # Not `save`, which would count and announce the annotation once more.
+        type(annotation).objects.filter(pk=annotation.pk).update(prediction=copy)
+    return annotation
+
+
 def predictions_for_stream(original: Callable[..., Any], task):
     """Seam of ``Task.get_predictions_for_prelabeling``: one predict, no health or setup round trip."""
     row = on_open.selected_backend(task.project, task.pk)
@@ -50,6 +63,12 @@ def predictions_for_stream(original: Callable[..., Any], task):
     return [made] if made is not None else []
 
 
+def project_deleted(original: Callable[..., Any], view, instance):
+    """Seam of ``ProjectAPI.perform_destroy``: no bulk run writes any more while the project is being deleted."""
+    runs.cancel_all(instance.pk, 'The project was deleted.', view.request.user)
+    return original(view, instance)
+
+
 def predict_tasks(original: Callable[..., Any], connection, tasks):
     """Seam of ``MLBackend.predict_tasks``: plugins predict in process and store in bulk."""
     name = plugin_name(connection.url)
@@ -59,6 +78,18 @@ def predict_tasks(original: Callable[..., Any], connection, tasks):
         return None
     outcome = bulk.predict_tasks(connection.project_id, name, tasks)
     return outcome.label
+
+
+def _copy_of_prediction(annotation, row) -> dict[str, Any]:
+    """What the editor says the annotation was made from, else the prediction of the version in service."""
+    from django.db.models import Q
+
+    from label_studio.ml_host.upstream import Prediction, PredictionSerializer
+
+    shown = Q(pk=annotation.parent_prediction_id) | Q(model_version=source_of(row).label)
+    found = Prediction.objects.filter(shown, task_id=annotation.task_id, model_id=row.connection_id).order_by('id')
+    best = max(found, key=lambda item: item.pk == annotation.parent_prediction_id, default=None)
+    return PredictionSerializer(best).data if best is not None else {}
 
 
 def _set_prefetched(task, predictions: list) -> None:

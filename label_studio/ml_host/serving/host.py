@@ -9,14 +9,17 @@ from functools import partial
 
 from django.conf import settings
 
-from label_studio.ml_host.models import ProjectBackend
+from label_studio.ml_host.models import ModelVersion, ProjectBackend
 from ml_plugins.exceptions import CircuitOpenError
 from ml_plugins.registry import registry
 from ml_plugins.runtime import ModelSpec, Runtime, RuntimeLimits
+from ml_plugins.runtime.breaker import CircuitBreaker
 from ml_plugins.runtime.model import ResidentModel
 from ml_plugins.types import VersionFiles
 
 logger = logging.getLogger(__name__)
+
+IN_SERVICE = object()
 
 _lock = threading.Lock()
 _runtime: Runtime | None = None
@@ -30,6 +33,9 @@ def runtime() -> Runtime:
             _runtime = Runtime(
                 RuntimeLimits(
                     models=settings.ML_RESIDENT_MODELS,
+                    memory_bytes=settings.ML_MEMORY_BUDGET,
+                    queue=settings.ML_QUEUE_TASKS,
+                    niceness=settings.ML_NICENESS,
                     predict_seconds=settings.ML_PREDICT_TIMEOUT,
                     breaker_failures=settings.ML_BREAKER_FAILURES,
                     breaker_seconds=settings.ML_BREAKER_SECONDS,
@@ -47,9 +53,9 @@ def reset() -> None:
         ending.close()
 
 
-def spec_for(row: ProjectBackend, label_config: str) -> ModelSpec:
-    """The model that an enabled backend uses now: its version in service, or the untrained one."""
-    version = row.in_service
+def spec_for(row: ProjectBackend, label_config: str, version: ModelVersion | object | None = IN_SERVICE) -> ModelSpec:
+    """The model of an enabled backend: the version in service now, a given one, or None for the untrained one."""
+    version = row.in_service if version is IN_SERVICE else version
     return ModelSpec(
         plugin=row.backend,
         project_id=row.project_id,
@@ -96,6 +102,11 @@ def breaker_state(project_id: int, backend: str) -> str | None:
 def reset_breaker(project_id: int, backend: str) -> None:
     """Let a resting backend work again."""
     runtime().breaker(backend, project_id).reset()
+
+
+def breakers() -> dict[tuple[str, int | None], CircuitBreaker]:
+    """Circuit breakers of this process by plugin and project."""
+    return _runtime.breakers() if _runtime is not None else {}
 
 
 def loaded_models() -> list[ResidentModel]:

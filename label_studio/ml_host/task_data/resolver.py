@@ -171,11 +171,11 @@ def task_from_data(
     task_id: int | None, data: Mapping[str, Any], files: HostTaskFiles, meta: Mapping[str, Any] | None = None
 ) -> Task:
     """Task data that may not be stored at all, as plugins see it."""
-    from label_studio.ml_host.upstream import replace_task_data_undefined_with_config_field
-
     own = dict(data)
     # A file that was imported alone is stored under a placeholder until somebody looks at it.
     if settings.DATA_UNDEFINED_NAME in own:
+        from label_studio.ml_host.upstream import replace_task_data_undefined_with_config_field
+
         replace_task_data_undefined_with_config_field(own, files.project)
     files.prepare(own)
     return Task(id=task_id, data=own, project_id=files.project.pk, meta=meta or {}, files=files)

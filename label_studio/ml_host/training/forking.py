@@ -16,6 +16,7 @@ from rq import Queue, Worker
 from rq.job import Job
 
 from label_studio.ml_host.models import TrainingRun
+from label_studio.ml_host.prelabeling import jobs as prelabeling
 from label_studio.ml_host.training import lifecycle, stopping
 from label_studio.ml_host.training.lifecycle import State
 from label_studio.ml_host.training.queueing import JOB
@@ -34,11 +35,13 @@ class TrainingWorker(Worker):
     # Longest pause between two tries to reach Redis, in seconds.
     max_connection_wait_time = 10.0
     _current_run_id: int | None = None
+    # Jobs of ours stop when they are asked, and lose nothing.
+    _stops_when_asked = False
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """First SIGTERM or SIGINT: a training run is asked to stop and goes back into the queue."""
+        """First SIGTERM or SIGINT: a run is asked to stop; another worker goes on with it."""
         self.is_stopping = True
-        if self.horse_pid and self._current_run_id is not None:
+        if self.horse_pid and self._stops_when_asked:
             self._kill_horse_quietly(signal.SIGTERM)
             timer = threading.Timer(STOP_GRACE, self._kill_horse_quietly, [signal.SIGKILL])
             timer.daemon = True
@@ -64,10 +67,11 @@ class TrainingWorker(Worker):
         # A child must not share its parent's database connections.
         connections.close_all()
         self._current_run_id = _run_id(job)
+        self._stops_when_asked = job.func_name in (JOB, prelabeling.JOB)
         try:
             super().execute_job(job, queue)
         finally:
-            self._current_run_id = None
+            self._current_run_id, self._stops_when_asked = None, False
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """The child's life; it ends with its worker and leaves the processor to the web server."""
@@ -83,11 +87,13 @@ class TrainingWorker(Worker):
         super().main_work_horse(job, queue)
 
     def setup_work_horse_signals(self) -> None:
-        """A training run is asked to stop by SIGTERM; any other job ends by it, as in RQ."""
-        if self._current_run_id is None:
-            super().setup_work_horse_signals()
-        else:
+        """Runs are asked to stop by SIGTERM; any other job ends by it, as in RQ."""
+        if self._current_run_id is not None:
             stopping.install_handlers()
+        elif self._stops_when_asked:
+            prelabeling.stop_on_signal()
+        else:
+            super().setup_work_horse_signals()
 
     def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: Any) -> None:
         """The child ended without having written down how: retry, hand back or fail its run."""

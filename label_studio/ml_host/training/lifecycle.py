@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from label_studio.ml_host.models import TrainingRun
 from label_studio.ml_host.training.queueing import enqueue_or_wait
+from ml_plugins.plain import storable_text
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +97,9 @@ def claim(run_id: int) -> TrainingRun | None:
 
 def finish(run: TrainingRun, state: State, error: str = '', traceback: str = '') -> bool:
     """End a run that this process works on; False when it was taken away meanwhile."""
-    ended = owned(run).update(state=state, error=error, traceback=traceback, ended_at=timezone.now())
+    ended = owned(run).update(
+        state=state, error=storable_text(error), traceback=storable_text(traceback), ended_at=timezone.now()
+    )
     return bool(ended)
 
 

@@ -29,7 +29,7 @@ def run_worker(queues: Sequence[str] | None = None, burst: bool = False, supervi
     """Work until a signal comes; with `burst`, until the queues are empty.
 
     Args:
-        queues: Names of queues; the training queue when not given.
+        queues: Names of queues; those of training and pre-labeling when not given.
         burst: Return when there is nothing left to do.
         supervised: Started by the launcher: end with it.
     """
@@ -39,7 +39,7 @@ def run_worker(queues: Sequence[str] | None = None, burst: bool = False, supervi
         die_with_parent(signal.SIGTERM)
     # Upstream's configuration prints these messages here and once more at the root.
     logging.getLogger('rq.worker').propagate = False
-    names = list(queues or [settings.ML_TRAIN_QUEUE])
+    names = list(queues or [settings.ML_TRAIN_QUEUE, settings.ML_PREDICT_QUEUE])
     while True:
         worker = _connected(names, burst)
         if worker is None:

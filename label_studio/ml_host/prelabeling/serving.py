@@ -1,0 +1,40 @@
+"""What a web process does besides answering: it looks after bulk runs, and lets people go before them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from label_studio.ml_host.prelabeling import conductor
+from label_studio.ml_host.prelabeling.courtesy import polite
+
+# Servers that fork their workers from a loaded application do so by then.
+START_SECONDS = 3.0
+
+Application = Callable[..., Iterable[bytes]]
+
+
+def serving(application: Application) -> Application:
+    """The application of a web process, which looks after bulk runs from now on.
+
+    A server that loads the application and then forks its workers from it must not be given threads before: there the
+    first request that a worker answers begins it, and the process that only forks never does.
+    """
+    timer = threading.Timer(START_SECONDS, conductor.start)
+    timer.daemon = True
+    timer.start()
+    if hasattr(os, 'register_at_fork'):
+        os.register_at_fork(after_in_parent=timer.cancel)
+    answer = polite(application)
+    process = None
+
+    def first(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        nonlocal process
+        if process != os.getpid():
+            process = os.getpid()
+            conductor.start()
+        return answer(environ, start_response)
+
+    return first
