@@ -1,4 +1,7 @@
-"""Shared set-up: a data directory of its own, and a migrated SQLite file that is built once and copied."""
+"""Shared set-up: a data directory of its own, and a migrated database that is built once and copied.
+
+The database is SQLite, or PostgreSQL with LABEL_STUDIO_TEST_DATABASE=postgresql.
+"""
 
 import hashlib
 import os
@@ -13,8 +16,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 TEMPLATES = Path(os.environ.get('LABEL_STUDIO_TEST_CACHE', Path(tempfile.gettempdir()) / 'label-studio-test-cache'))
+DATABASE = os.environ.get('LABEL_STUDIO_TEST_DATABASE', 'sqlite')
+if DATABASE not in ('sqlite', 'postgresql'):
+    raise pytest.UsageError(f'LABEL_STUDIO_TEST_DATABASE={DATABASE}: must be sqlite or postgresql')
 
 os.environ['LABEL_STUDIO_BASE_DATA_DIR'] = tempfile.mkdtemp(prefix='label-studio-tests-')
+os.environ['DJANGO_DB'] = DATABASE
 
 from label_studio.ml_host import bootstrap  # noqa: E402
 
@@ -28,6 +35,11 @@ def _schema_key() -> str:
     return digest.hexdigest()[:16]
 
 
+def _migrate(environment: dict[str, str]) -> None:
+    command = [sys.executable, str(ROOT / 'manage.py'), 'migrate', '-v', '0']
+    subprocess.run(command, env={**os.environ, **environment}, check=True, cwd=ROOT)
+
+
 @pytest.fixture(scope='session')
 def migrated_database() -> Path:
     """A migrated SQLite file; migrating takes about a minute, so it is kept between test runs."""
@@ -35,37 +47,71 @@ def migrated_database() -> Path:
     database = folder / 'label_studio.sqlite3'
     if not (folder / 'complete').exists():
         folder.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, 'LABEL_STUDIO_BASE_DATA_DIR': str(folder)}
-        subprocess.run(
-            [sys.executable, str(ROOT / 'manage.py'), 'migrate', '-v', '0'], env=environment, check=True, cwd=ROOT
-        )
+        _migrate({'LABEL_STUDIO_BASE_DATA_DIR': str(folder), 'DJANGO_DB': 'sqlite'})
         (folder / 'complete').touch()
     return database
 
 
+@pytest.fixture(scope='session')
+def postgresql():
+    """A PostgreSQL server with a migrated database to copy."""
+    from tests.postgresql import PostgreSQLMissingError, start_migrated
+
+    try:
+        server = start_migrated(TEMPLATES / _schema_key(), _migrate)
+    except PostgreSQLMissingError as error:
+        # Who asked for PostgreSQL must not get a green run without it.
+        (pytest.fail if DATABASE == 'postgresql' else pytest.skip)(str(error))
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def data_dir(tmp_path: Path, migrated_database: Path) -> Path:
+def data_dir(tmp_path: Path, request, monkeypatch) -> Path:
     """A data directory with a migrated database, for tests that start real processes."""
     folder = tmp_path / 'data'
     folder.mkdir()
-    shutil.copy(migrated_database, folder / 'label_studio.sqlite3')
+    if DATABASE == 'postgresql':
+        server = request.getfixturevalue('postgresql')
+        for name, value in server.environment(server.create()).items():
+            monkeypatch.setenv(name, value)
+    else:
+        shutil.copy(request.getfixturevalue('migrated_database'), folder / 'label_studio.sqlite3')
     return folder
 
 
 @pytest.fixture(scope='session')
 def django_db_keepdb() -> bool:
-    """The test database is a copy of the migrated file: nothing is left to apply."""
+    """The test database is a copy of the migrated one: nothing is left to apply."""
     return True
 
 
 @pytest.fixture(scope='session')
-def django_db_modify_db_settings(migrated_database: Path) -> None:
-    """Point Django at a copy of the migrated file. Threads share a file; they would not share memory."""
+def django_db_modify_db_settings(request) -> None:
+    """Point Django at a copy of the migrated database. Threads share a file; they would not share memory."""
     from django.conf import settings
+    from django.db.models.signals import post_migrate
+    from django.urls import get_resolver
 
-    name = Path(os.environ['LABEL_STUDIO_BASE_DATA_DIR']) / 'test.sqlite3'
-    shutil.copy(migrated_database, name)
-    settings.DATABASES['default'].setdefault('TEST', {})['NAME'] = str(name)
+    # Emptying the tables after a test would make Django's permissions anew each time, which takes longer than most
+    # tests; nobody asks for them: upstream has rules of its own, and the admin is for superusers.
+    assert post_migrate.disconnect(dispatch_uid='django.contrib.auth.management.create_permissions')
+    default = settings.DATABASES['default']
+    if DATABASE == 'postgresql':
+        from tests.postgresql import empty_by_deleting
+
+        assert 'postgresql' in default['ENGINE']
+        # Some of upstream's models are imported only with its URLs; who empties the tables must know all of them.
+        assert get_resolver().url_patterns
+        empty_by_deleting()
+        server = request.getfixturevalue('postgresql')
+        given = server.environment(server.create())
+        default.update({name: given[f'POSTGRE_{name}'] for name in ('HOST', 'PORT', 'USER', 'PASSWORD', 'NAME')})
+        name = default['NAME']
+    else:
+        name = Path(os.environ['LABEL_STUDIO_BASE_DATA_DIR']) / 'test.sqlite3'
+        shutil.copy(request.getfixturevalue('migrated_database'), name)
+    default.setdefault('TEST', {})['NAME'] = str(name)
 
 
 @pytest.fixture(autouse=True)
