@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.serving.test_documented_requests import COMMANDS
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
@@ -20,15 +22,25 @@ RUN_ELSEWHERE = {
     'label-studio start imgcls --init --template image_classification '
     '--ml-backend-name image_classifier': 'tests/e2e/test_main_job.py',
     'bash .ci/run': '.ci/run',
+    'curl -X POST -H "Authorization: Token $TOKEN" -H \'Content-Type: application/json\' -d \'{"skip_labeled": true}\' '
+    'http://localhost:8080/api/projects/1/ml-backends/image_classifier/prelabel-runs/': 'tests/e2e/test_prelabel.py',
+    'curl -H "Authorization: Token $TOKEN" '
+    'http://localhost:8080/api/projects/1/prelabel/': 'tests/e2e/test_prelabel.py',
     'label-studio logs --training 1': 'tests/e2e/test_main_job.py',
     'python -m pytest tests/test_upstream_contract.py': 'tests/test_upstream_contract.py',
+    'python -m tests.upstream_suite.run': 'tests/upstream_suite/test_suite.py',
     'python -m pytest tests': 'tests/test_docs.py',
-    'export DJANGO_DB=postgresql POSTGRE_HOST=db POSTGRE_NAME=labels POSTGRE_USER=labels '
-    'POSTGRE_PASSWORD=secret': 'tests/launcher',
-    'export REDIS_URL=redis://queue:6379/0': 'tests/launcher',
-    'waitress-serve --threads=8 --port=8080 label_studio.ml_host.wsgi:application': 'tests/serving/test_wsgi.py',
-    'label-studio worker': 'tests/launcher',
+    # These run with other hosts, ports and folders.
+    'export DJANGO_DB=default POSTGRE_HOST=db POSTGRE_PORT=5432 POSTGRE_NAME=labels': 'tests/e2e/test_postgresql.py',
+    'export POSTGRE_USER=labels POSTGRE_PASSWORD=secret': 'tests/e2e/test_postgresql.py',
+    'export REDIS_URL=redis://queue:6379/0': 'tests/e2e/test_postgresql.py',
+    'export LABEL_STUDIO_BASE_DATA_DIR=/srv/labels': 'tests/e2e/test_postgresql.py',
+    'ML_WORKERS=0 label-studio start --no-browser --port 8080': 'tests/e2e/test_postgresql.py',
+    'waitress-serve --threads=8 --port=8080 label_studio.ml_host.wsgi:application': 'tests/e2e/test_postgresql.py',
+    'label-studio worker': 'tests/e2e/test_postgresql.py',
+    'label-studio worker --queues ml_train': 'tests/e2e/test_postgresql.py',
 }
+RUN_ELSEWHERE |= dict.fromkeys(COMMANDS, 'tests/serving/test_documented_requests.py')
 RUN_HERE = ('label-studio logs', 'label-studio plugins list', 'label-studio plugins check image_classifier')
 
 
