@@ -10,6 +10,7 @@ from pathlib import Path
 
 from core.settings.base import *  # noqa: F403
 from core.settings.base import BASE_DATA_DIR, DJANGO_DB_SQLITE, INSTALLED_APPS, LOGGING, RQ_QUEUES, STORAGES, TEMPLATES
+from django.core.exceptions import ImproperlyConfigured
 
 from label_studio.core.utils.params import get_bool_env, get_env
 
@@ -86,6 +87,8 @@ ML_RUN_ATTEMPTS = int(get_env('ML_RUN_ATTEMPTS', 2))
 ML_TRAINING_TIMEOUT = int(get_env('ML_TRAINING_TIMEOUT', 24 * 3600))
 # Where bulk pre-labeling works: "server", in the web process, or "queue", by workers of the queue `ml_predict`.
 ML_PRELABEL_WHERE = get_env('ML_PRELABEL_WHERE', 'server')
+if ML_PRELABEL_WHERE not in ('server', 'queue'):
+    raise ImproperlyConfigured(f'ML_PRELABEL_WHERE={ML_PRELABEL_WHERE!r}: must be "server" or "queue"')
 # Runs that one web process works on at the same time.
 ML_PRELABEL_THREADS = int(get_env('ML_PRELABEL_THREADS', 1))
 # Tasks of one job in the queue.

@@ -46,9 +46,9 @@ class Processes:
         """What stands in the database."""
         return self._ask('report')
 
-    def serve(self, port: int) -> int:
+    def serve(self, port: int, **options: bool) -> int:
         """Start a web server; returns its process id."""
-        return self._spawn('serve', port=port)
+        return self._spawn('serve', port=port, **options)
 
     def work(self, burst: bool = False) -> int:
         """Start a worker; returns its process id."""

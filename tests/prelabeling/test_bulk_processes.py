@@ -1,10 +1,13 @@
 """Bulk runs in real processes: killed servers, several servers, and workers of the queue."""
 
+import os
 import random
 import time
 
 import pytest
 
+from label_studio.ml_host.cli.worker import _default_queues
+from label_studio.ml_host.prelabeling.serving import serving
 from tests.e2e.server import free_port
 from tests.prelabeling.processes import Processes
 
@@ -77,6 +80,32 @@ def test_a_server_that_is_stopped_gives_its_run_back_at_once(start):
     assert (found['state'], found['owners']) == ('running', [''])
     processes.serve(free_port())
     assert_complete(processes.until(lambda found: found['state'] == 'finished'), 3000)
+
+
+def test_any_wsgi_server_looks_after_runs(start):
+    processes = start(MS_A_BATCH='1')
+    processes.start_run(processes.prepare(200))
+    processes.serve(free_port(), begins=False)
+    assert_complete(processes.until(lambda found: found['state'] == 'finished'), 200)
+
+
+def test_a_forked_wsgi_process_looks_after_runs_from_its_first_request_on(monkeypatch):
+    started = []
+    monkeypatch.setattr('label_studio.ml_host.prelabeling.serving.conductor.start', lambda: started.append(os.getpid()))
+    monkeypatch.setattr('label_studio.ml_host.prelabeling.serving.START_SECONDS', 0.5)
+    application = serving(lambda environ, start_response: [b'fine'])
+    child = os.fork()
+    if child == 0:
+        application({'PATH_INFO': '/health'}, None)
+        application({'PATH_INFO': '/health'}, None)
+        os._exit(0 if started == [os.getpid()] else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    time.sleep(1.0)
+    assert started == []
+
+
+def test_workers_serve_both_queues_of_ours_by_default():
+    assert _default_queues() == ['ml_train', 'ml_predict']
 
 
 @pytest.fixture(scope='module')

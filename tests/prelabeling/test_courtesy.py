@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from label_studio.ml_host.prelabeling.courtesy import SHARE_GIVEN, Courtesy, polite
+from label_studio.ml_host.prelabeling.courtesy import LONGEST_PAUSE_BEFORE_WRITING, SHARE_GIVEN, Courtesy, polite
 
 
 def test_nobody_waits_nobody_pauses():
@@ -46,6 +46,14 @@ def test_background_work_gets_its_share_of_the_time():
         spent = time.monotonic() - started
     share = worked / spent
     assert 0.5 / (1 + SHARE_GIVEN) < share < 0.6
+
+
+def test_writing_waits_for_a_moment_without_people_but_not_for_ever():
+    courtesy = Courtesy()
+    assert courtesy.give_way_before_writing() == 0.0
+    with courtesy.someone_waits():
+        paused = courtesy.give_way_before_writing()
+    assert LONGEST_PAUSE_BEFORE_WRITING <= paused < 3 * LONGEST_PAUSE_BEFORE_WRITING
 
 
 def test_several_people_are_counted():

@@ -10,7 +10,7 @@ from django.forms.models import model_to_dict
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from label_studio.ml_host.enabling import gate, services
+from label_studio.ml_host.enabling import services
 from label_studio.ml_host.models import ProjectBackend
 from label_studio.ml_host.prelabeling import runs
 from label_studio.ml_host.prelabeling.store import Source, source_of, store
@@ -181,12 +181,19 @@ def test_threads_that_store_at_the_same_time_make_one_prediction_each(source):
 
 
 @pytest.mark.skipif(connection.vendor != 'sqlite', reason='PostgreSQL has statistics')
-def test_opening_a_task_does_not_go_through_all_predictions_of_the_backend(enabled):
+def test_labeling_does_not_go_through_all_predictions_of_the_backend(enabled, api):
     task_id = make_tasks(enabled, 1)[0]
+    value = {'from_name': 'choice', 'to_name': 'image', 'type': 'choices', 'value': {'choices': ['cat']}}
     with CaptureQueriesContext(connection) as queries:
-        gate.active_of_project(enabled.pk, task_id)
+        assert api.get(f'/api/projects/{enabled.pk}/next').json()['predictions']
+        assert api.get(f'/api/tasks/{task_id}/').status_code == 200
+        assert api.post(f'/api/tasks/{task_id}/annotations/', {'result': [value]}, format='json').status_code == 201
+    plans = [plan_of(item['sql']) for item in queries.captured_queries if '"prediction"' in item['sql']]
+    assert any('prediction_task_id' in plan for plan in plans)
+    assert not [plan for plan in plans if 'prediction_model_id' in plan]
+
+
+def plan_of(statement):
     with connection.cursor() as cursor:
-        cursor.execute('EXPLAIN QUERY PLAN ' + queries.captured_queries[0]['sql'])
-        plan = ' '.join(str(row) for row in cursor.fetchall())
-    assert 'prediction_task_id' in plan
-    assert 'prediction_model_id' not in plan
+        cursor.execute('EXPLAIN QUERY PLAN ' + statement.replace('%', '%%'))
+        return ' '.join(str(row) for row in cursor.fetchall())

@@ -31,7 +31,7 @@ class Sleepy(MLBackend):
     """Says "cat" after a while: MS_A_BATCH and MS_A_TASK milliseconds."""
 
     serves = (Serves('Choices', 'Text'),)
-    max_batch = int(os.environ.get('MAXB', 16))
+    max_batch = 16
 
     def setup(self):
         self.region = self.label_config.control('Choices').choices('cat', score=0.9)
@@ -95,8 +95,12 @@ def report() -> dict:
     }
 
 
-def serve(port: int, ready) -> None:
-    """A web server that looks after runs; ends by a signal."""
+def serve(port: int, ready, begins: bool = True) -> None:
+    """A web server; ends by a signal.
+
+    Args:
+        begins: Look after runs at once, as ours does; else it is left to the application, as under another server.
+    """
     from waitress.server import create_server
 
     from label_studio.ml_host.prelabeling import conductor
@@ -104,7 +108,8 @@ def serve(port: int, ready) -> None:
 
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     server = create_server(application, host='127.0.0.1', port=port, threads=8)
-    conductor.start()
+    if begins:
+        conductor.start()
     ready()
     try:
         server.run()

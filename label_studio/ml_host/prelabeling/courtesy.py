@@ -21,7 +21,8 @@ _POLLS = re.compile(r'/ml-backends/|/prelabel/?$|/metrics|/health/?$')
 # Background threads get at least a tenth of the time, however many people work.
 SHARE_GIVEN = 9.0
 LONGEST_PAUSE = 0.25
-NICENESS = 0
+LONGEST_PAUSE_BEFORE_WRITING = 0.5
+NICENESS = 10
 
 
 class Courtesy:
@@ -56,18 +57,31 @@ class Courtesy:
         Returns:
             Seconds paused.
         """
-        now = time.monotonic()
         if not self._people:
             return 0.0
+        now = time.monotonic()
         worked = now - getattr(self._own, 'since', now)
+        return self._pause(min(LONGEST_PAUSE, worked * SHARE_GIVEN))
+
+    def give_way_before_writing(self) -> float:
+        """Pause until nobody waits, longer than `give_way` does: most requests write, and would wait for the lock.
+
+        Returns:
+            Seconds paused.
+        """
+        return self._pause(LONGEST_PAUSE_BEFORE_WRITING) if self._people else 0.0
+
+    def _pause(self, seconds: float) -> float:
+        started = time.monotonic()
         with self._changed:
-            self._changed.wait_for(lambda: not self._people, min(LONGEST_PAUSE, worked * SHARE_GIVEN))
+            self._changed.wait_for(lambda: not self._people, seconds)
         self._own.since = time.monotonic()
-        return self._own.since - now
+        return self._own.since - started
 
 
 _courtesy = Courtesy()
 give_way = _courtesy.give_way
+give_way_before_writing = _courtesy.give_way_before_writing
 someone_waits = _courtesy.someone_waits
 
 

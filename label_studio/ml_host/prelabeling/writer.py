@@ -12,7 +12,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from label_studio.ml_host.models import PrelabelFailure, PrelabelShard
-from label_studio.ml_host.prelabeling.courtesy import give_way
+from label_studio.ml_host.prelabeling.courtesy import give_way_before_writing
 from label_studio.ml_host.prelabeling.lease import Lease
 from label_studio.ml_host.prelabeling.store import Rows, Source, as_rows, write
 from ml_plugins.plain import storable_text
@@ -73,7 +73,7 @@ class ShardWriter:
             DatabaseError: The database does not work, after several tries.
         """
         rows = as_rows(answers.predictions)
-        give_way()
+        give_way_before_writing()
         patiently(lambda: self._write(answers, rows), self._lease.stop.wait)
         self.cursor = answers.cursor
 
