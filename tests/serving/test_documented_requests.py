@@ -12,6 +12,7 @@ from rest_framework.authtoken.models import Token
 
 from label_studio.ml_host.enabling.services import enable
 from label_studio.ml_host.launcher import web
+from label_studio.ml_host.serving.service.direct import with_short_way
 from tests.serving.test_predict_service import Brightness, choice, picture
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'prediction-service.md'
@@ -31,7 +32,7 @@ pytestmark = [
 @pytest.fixture
 def server(inline_plugins, owner, project, tmp_path, monkeypatch):
     """A server with one backend; gives a function that runs a documented command against it."""
-    from label_studio.ml_host.wsgi import application
+    from django.core.wsgi import get_wsgi_application
 
     owner.active_organization.jwt.legacy_api_tokens_enabled = True
     owner.active_organization.jwt.save()
@@ -40,7 +41,7 @@ def server(inline_plugins, owner, project, tmp_path, monkeypatch):
     (tmp_path / 'cat.jpg').write_bytes(picture(255))
     (tmp_path / 'dog.jpg').write_bytes(picture(0))
     monkeypatch.setattr('label_studio.ml_host.task_data.urls._download', lambda url: [picture(255)])
-    listening = web.listen('127.0.0.1', 0, application)
+    listening = web.listen('127.0.0.1', 0, with_short_way(get_wsgi_application()))
     threading.Thread(target=listening.run, daemon=True).start()
     token = Token.objects.get(user=owner).key
 

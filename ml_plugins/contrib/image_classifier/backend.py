@@ -35,6 +35,8 @@ class ImageClassifier(MLBackend):
         Param('learning_rate', 1e-4, 'Step size when fine-tuning.', minimum=1e-8, maximum=1.0),
     )
     max_batch = 16
+    # Callers who come at the same moment share a batch; a picture takes several times longer.
+    max_delay = 0.005
     needs_training = True
 
     @classmethod
