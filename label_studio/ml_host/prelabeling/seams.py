@@ -87,8 +87,10 @@ def _copy_of_prediction(annotation, row) -> dict[str, Any]:
     from label_studio.ml_host.upstream import Prediction, PredictionSerializer
 
     shown = Q(pk=annotation.parent_prediction_id) | Q(model_version=source_of(row).label)
-    found = Prediction.objects.filter(shown, task_id=annotation.task_id, model_id=row.connection_id).order_by('id')
-    best = max(found, key=lambda item: item.pk == annotation.parent_prediction_id, default=None)
+    found = Prediction.objects.filter(shown, task_id=annotation.task_id).order_by('id')
+    # Compared here: SQLite would go through all predictions of the backend instead of these few.
+    own = [item for item in found if item.model_id == row.connection_id]
+    best = max(own, key=lambda item: item.pk == annotation.parent_prediction_id, default=None)
     return PredictionSerializer(best).data if best is not None else {}
 
 
