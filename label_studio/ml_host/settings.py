@@ -10,13 +10,18 @@ from pathlib import Path
 
 from core.settings.base import *  # noqa: F403
 from core.settings.base import BASE_DATA_DIR, DJANGO_DB_SQLITE, INSTALLED_APPS, LOGGING, RQ_QUEUES, STORAGES, TEMPLATES
+from core.utils.secret_key import is_collectstatic
 from django.core.exceptions import ImproperlyConfigured
 
 from label_studio.core.utils.params import get_bool_env, get_env
+from label_studio.ml_host.secret_key import settle_secret_key
 
 SENTRY_DSN = None
 FRONTEND_SENTRY_DSN = None
 LATEST_VERSION_CHECK = False
+
+if not is_collectstatic():
+    settle_secret_key(Path(BASE_DATA_DIR))
 
 from core.settings.label_studio import *  # noqa: F403
 from core.settings.label_studio import DATABASES, DJANGO_DB

@@ -35,7 +35,6 @@ def test_an_empty_data_directory_is_no_news(tmp_path):
 def test_who_asks_hears_it_all(tmp_path):
     text = said(tmp_path, '-W', 'always', LOG_LEVEL='DEBUG')
     assert 'Database and media directory' in text
-    assert 'SECRET_KEY not found' in text
     assert 'Using deprecated method' in text
     assert 'Accessing the database during app initialization' in text
 
