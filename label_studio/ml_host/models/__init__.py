@@ -1,0 +1,18 @@
+"""The fork's tables; upstream's own stay as they are."""
+
+from label_studio.ml_host.models.backends import BackendEvent, FailureRecord, ProjectBackend
+from label_studio.ml_host.models.prelabeling import PrelabelFailure, PrelabelRun, PrelabelShard
+from label_studio.ml_host.models.training import TrainingRun
+from label_studio.ml_host.models.versions import ModelVersion, version_label
+
+__all__ = [
+    'BackendEvent',
+    'FailureRecord',
+    'ModelVersion',
+    'PrelabelFailure',
+    'PrelabelRun',
+    'PrelabelShard',
+    'ProjectBackend',
+    'TrainingRun',
+    'version_label',
+]
