@@ -3,10 +3,12 @@
 from label_studio.ml_host.models.backends import BackendEvent, FailureRecord, ProjectBackend
 from label_studio.ml_host.models.prelabeling import PrelabelFailure, PrelabelRun, PrelabelShard
 from label_studio.ml_host.models.training import TrainingRun
-from label_studio.ml_host.models.versions import ModelVersion, version_label
+from label_studio.ml_host.models.versions import DatasetSnapshot, Evaluation, ModelVersion, version_label
 
 __all__ = [
     'BackendEvent',
+    'DatasetSnapshot',
+    'Evaluation',
     'FailureRecord',
     'ModelVersion',
     'PrelabelFailure',

@@ -20,6 +20,13 @@ class ProjectBackend(models.Model):
     prelabel_seen = models.PositiveBigIntegerField(
         default=0, help_text='Highest task number that automatic pre-labeling has dealt with.'
     )
+    learns = models.BooleanField(default=False, help_text='Train by itself while people label.')
+    learning = models.JSONField(
+        default=dict, blank=True, help_text='Settings of online learning that differ from the defaults.'
+    )
+    agreement_seen = models.PositiveBigIntegerField(
+        default=0, help_text='Highest annotation number that was compared with its prediction.'
+    )
     connection = models.OneToOneField(
         'ml.MLBackend',
         on_delete=models.SET_NULL,
@@ -59,6 +66,13 @@ class BackendEvent(models.Model):
         TRAIN = 'train', 'Training started'
         CANCEL = 'cancel', 'Training cancelled'
         IN_SERVICE = 'in_service', 'Version put in service'
+        HELD_BACK = 'held_back', 'Version not put in service'
+        ROLLED_BACK = 'rolled_back', 'Rolled back to an earlier version'
+        AGREEMENT = 'agreement', 'Agreement with people dropped'
+        ARCHIVED = 'archived', 'Version archived'
+        DELETED = 'deleted', 'Version deleted'
+        UPLOADED = 'uploaded', 'Version uploaded'
+        LEARNING = 'learning', 'Learning while labeling changed'
         RESET = 'reset', 'Circuit breaker reset'
         PRELABEL = 'prelabel', 'Pre-labeling started'
         PRELABEL_CANCEL = 'prelabel_stop', 'Pre-labeling cancelled'

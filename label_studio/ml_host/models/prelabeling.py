@@ -44,6 +44,7 @@ class PrelabelRun(models.Model):
     )
     skip_labeled = models.BooleanField(default=False, help_text='Skip tasks that are labeled.')
     one_by_one = models.BooleanField(default=False, help_text='Predict each task alone, as retries do.')
+    refresh = models.BooleanField(default=False, help_text='Begun by a new version: replaces older predictions.')
     selection = models.BinaryField(null=True, help_text='Packed task numbers; null: every task of the project.')
     total = models.PositiveIntegerField(default=0)
     cancel_requested = models.BooleanField(default=False)

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from label_studio.ml_host.models.versions import ModelVersion
+from label_studio.ml_host.models.versions import DatasetSnapshot, ModelVersion
 
 
 class TrainingRun(models.Model):
@@ -27,6 +27,17 @@ class TrainingRun(models.Model):
     backend = models.CharField(max_length=64)
     state = models.CharField(max_length=16, choices=State.choices, default=State.QUEUED)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name='+')
+    trigger = models.CharField(max_length=128, default='', blank=True, help_text='What led to it; empty: a person.')
+    seed = models.PositiveIntegerField(default=0, help_text='Seed of every random generator.')
+    snapshot = models.ForeignKey(DatasetSnapshot, on_delete=models.SET_NULL, null=True, blank=True, related_name='runs')
+    repeats = models.ForeignKey(
+        ModelVersion,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name='+',
+        help_text='Train this version again, from the annotations of its snapshot.',
+    )
     params = models.JSONField(default=dict)
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
