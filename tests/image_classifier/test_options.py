@@ -81,3 +81,20 @@ def test_other_pretrained_weights_are_noticed(bench):
     path.write_text(json.dumps({**json.loads(path.read_text()), 'fingerprint': 'efficientnet_lite0-older'}))
     with pytest.raises(ModelVersionError, match='train again'):
         bench.backend(run=run)
+
+
+@pytest.mark.parametrize('count', [1, 3])
+def test_the_folded_network_computes_the_same(count):
+    import torch
+
+    backbone = load_backbone()
+    pictures = torch.randint(0, 255, (count, 3, 224, 224), generator=torch.manual_seed(0)).to(torch.uint8)
+    with torch.inference_mode():
+        torch.testing.assert_close(backbone.folded().features(pictures), backbone.features(pictures), rtol=0, atol=1e-4)
+    # What is learned later does not change what was folded before.
+    folded = backbone.folded()
+    with torch.inference_mode():
+        before = folded.features(pictures)
+        backbone.module._conv_head.weight.mul_(2)
+        assert folded.features(pictures).equal(before)
+        assert not backbone.folded().features(pictures).allclose(before, atol=1e-3)

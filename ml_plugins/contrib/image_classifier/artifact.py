@@ -63,7 +63,7 @@ def load(directory: Path, device: str = 'auto') -> Model:
         config = json.loads((directory / CONFIG).read_text(encoding='utf-8'))
         if config['format'] != _FORMAT:
             raise ModelVersionError(f'{directory / CONFIG} has format {config["format"]}; this release reads {_FORMAT}')
-        return Model(_load_backbone(directory, config, device), _load_heads(directory, config))
+        return Model(_load_backbone(directory, config, device).folded(), _load_heads(directory, config))
     except ModelVersionError:
         raise
     except (MLPluginError, OSError, ValueError, KeyError, TypeError) as error:

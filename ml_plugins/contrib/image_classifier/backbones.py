@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from threading import get_ident
@@ -16,6 +16,8 @@ from ml_plugins.torch_support import import_torchvision, pick_device
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from ml_plugins.contrib.image_classifier.folded import FoldedLite
 
 DEFAULT = 'efficientnet_lite0'
 # Raised whenever features are computed differently, so that cached ones and older versions do not mix with new ones.
@@ -40,7 +42,7 @@ class Backbone:
     """
 
     name: str
-    module: nn.Module
+    module: nn.Module | FoldedLite
     size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -64,6 +66,17 @@ class Backbone:
         roots = [level.flatten(1).sign() * (level.flatten(1).abs() + 1e-8).sqrt() for level in levels]
         normalised = [torch.nn.functional.normalize(level, dim=1) for level in roots]
         return torch.cat(normalised, dim=1) / len(levels) ** 0.5
+
+    def folded(self) -> Backbone:
+        """The same for when nothing is learned, twice as quick on processors; other networks stay as they are.
+
+        What the network learns from then on does not change it.
+        """
+        if self.name != DEFAULT:
+            return self
+        from ml_plugins.contrib.image_classifier.folded import fold
+
+        return replace(self, module=fold(self.module, _LITE0_BLOCK))
 
 
 def check_name(name: str) -> None:

@@ -12,7 +12,6 @@ from ml_plugins.contrib.image_classifier.backbones import DEFAULT, check_name, l
 from ml_plugins.contrib.image_classifier.features import compute
 from ml_plugins.contrib.image_classifier.fine_tune import Schedule
 from ml_plugins.contrib.image_classifier.head import chosen
-from ml_plugins.contrib.image_classifier.pictures import load
 from ml_plugins.contrib.image_classifier.targets import collect, served_controls
 from ml_plugins.contrib.image_classifier.training import plan, train
 from ml_plugins.exceptions import ParameterError, TaskDataError, TrainingError
@@ -55,20 +54,16 @@ class ImageClassifier(MLBackend):
             return [None] * len(tasks)
         controls = [control for control in self._controls if control.name in self._model.heads]
         keys = list(dict.fromkeys(control.value for control in controls))
-        results: list[Prediction | TaskFailure | None] = [None] * len(tasks)
-        squares: dict[tuple[int, str], np.ndarray] = {}
-        for index, task in enumerate(tasks):
-            try:
-                squares.update({(index, key): load(task, key) for key in keys})
-            except TaskDataError as error:
-                results[index] = TaskFailure(task.id, str(error))
-        if squares:
-            rows = compute(self._model.backbone, list(squares.values()))
-            features = dict(zip(squares, rows, strict=True))
-            for index, result in enumerate(results):
-                if result is None and keys:
-                    results[index] = self._prediction({key: features[index, key] for key in keys}, controls)
-        return results
+        if not keys:
+            return [None] * len(tasks)
+        rows = iter(compute(self._model.backbone, [(task, key) for task in tasks for key in keys]))
+        return [self._answer(task, {key: next(rows) for key in keys}, controls) for task in tasks]
+
+    def _answer(
+        self, task: Task, features: Mapping[str, np.ndarray | TaskDataError], controls: Sequence[Control]
+    ) -> Prediction | TaskFailure:
+        unreadable = next((item for item in features.values() if isinstance(item, TaskDataError)), None)
+        return TaskFailure(task.id, str(unreadable)) if unreadable else self._prediction(features, controls)
 
     def _prediction(self, features: Mapping[str, np.ndarray], controls: Sequence[Control]) -> Prediction:
         regions, scores, probabilities = [], [], {}

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import numpy as np
 
 from ml_plugins.backend import Run
 from ml_plugins.contrib.image_classifier.backbones import Backbone
 from ml_plugins.contrib.image_classifier.feature_store import FeatureStore
-from ml_plugins.contrib.image_classifier.pictures import as_batch, chunks, load
+from ml_plugins.contrib.image_classifier.pictures import Content, as_batch, chunks, content_of, square_of
 from ml_plugins.contrib.image_classifier.targets import Picture
 from ml_plugins.contrib.image_classifier.workers import in_parts
 from ml_plugins.exceptions import TaskDataError
+from ml_plugins.types import Task
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,41 @@ class Extracted:
     features: np.ndarray
 
 
-def compute(backbone: Backbone, squares: Sequence[np.ndarray]) -> np.ndarray:
-    """Features of a batch, of shape (pictures, size)."""
+def compute(backbone: Backbone, wanted: Sequence[tuple[Task, str]]) -> list[np.ndarray | TaskDataError]:
+    """Features of the pictures in fields of tasks, each of shape (size,), or why a picture cannot be read.
+
+    Files are read by the caller's thread, which may ask the server for them; decoding, which takes up to half as long
+    as the network, is shared by several threads.
+    """
+    contents = [_unless_unreadable(content_of, item) for item in wanted]
     if backbone.device == 'cpu':
-        return np.concatenate(in_parts(partial(_compute, backbone), squares))
-    return _compute(backbone, squares)
+        parts = in_parts(lambda part: _compute(backbone, _decode(part)), contents)
+        return [item for part in parts for item in part]
+    return _compute(backbone, [item for part in in_parts(_decode, contents) for item in part])
 
 
-def _compute(backbone: Backbone, squares: Sequence[np.ndarray]) -> np.ndarray:
+def _decode(contents: Sequence[Content | TaskDataError]) -> list[np.ndarray | TaskDataError]:
+    return [_unless_unreadable(square_of, content) for content in contents]
+
+
+def _compute(backbone: Backbone, squares: Sequence[np.ndarray | TaskDataError]) -> list[np.ndarray | TaskDataError]:
     import torch
 
+    readable = [item for item in squares if not isinstance(item, TaskDataError)]
+    if not readable:
+        return list(squares)
     with torch.inference_mode():
-        return backbone.features(as_batch(squares, backbone.device)).float().cpu().numpy()
+        rows = iter(backbone.features(as_batch(readable, backbone.device)).float().cpu().numpy())
+    return [item if isinstance(item, TaskDataError) else next(rows) for item in squares]
+
+
+def _unless_unreadable(step: Callable[[Any], Any], item: Any) -> Any:
+    if isinstance(item, TaskDataError):
+        return item
+    try:
+        return step(item)
+    except TaskDataError as error:
+        return error
 
 
 def extract(
@@ -88,17 +112,13 @@ def extract(
 def _extract_batch(
     batch: Sequence[tuple[int, Picture]], backbone: Backbone, run: Run, store: FeatureStore | None
 ) -> dict[int, np.ndarray]:
-    squares = {}
-    for index, picture in batch:
-        try:
-            squares[index] = load(picture.task, picture.key)
-        except TaskDataError as error:
-            run.skip(picture.task.id, str(error))
-    if not squares:
-        return {}
-    rows = compute(backbone, list(squares.values()))
-    found = dict(zip(squares, rows, strict=True))
-    for index, picture in batch:
-        if store and index in found:
-            store.put(picture.task, picture.key, found[index])
+    found = {}
+    computed = compute(backbone, [(picture.task, picture.key) for _, picture in batch])
+    for (index, picture), features in zip(batch, computed, strict=True):
+        if isinstance(features, TaskDataError):
+            run.skip(picture.task.id, str(features))
+            continue
+        found[index] = features
+        if store:
+            store.put(picture.task, picture.key, features)
     return found

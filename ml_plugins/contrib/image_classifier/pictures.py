@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -27,6 +29,32 @@ def square(image: Image) -> np.ndarray:
 
     small = image.resize((SIDE, SIDE), Resampling.BICUBIC, reducing_gap=3)
     return np.ascontiguousarray(np.asarray(small, dtype=np.uint8).transpose(2, 0, 1))
+
+
+@dataclass(frozen=True)
+class Content:
+    """The bytes of one field of a task; implements `ml_plugins.types.TaskFiles` for it."""
+
+    task: Task
+    key: str
+    content: bytes
+
+    def read(self, task: Task, key: str) -> bytes:
+        return self.content
+
+    def path(self, task: Task, key: str) -> Path:
+        raise NotImplementedError('pictures are decoded from memory')
+
+
+def content_of(wanted: tuple[Task, str]) -> Content:
+    """Read the file of one field. Raises `TaskDataError`."""
+    task, key = wanted
+    return Content(task, key, task.bytes(key))
+
+
+def square_of(content: Content) -> np.ndarray:
+    """The picture, decoded, as `square` gives it. Raises `TaskDataError`."""
+    return square(replace(content.task, files=content).image(content.key))
 
 
 def load(task: Task, key: str) -> np.ndarray:

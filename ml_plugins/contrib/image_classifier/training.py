@@ -51,7 +51,7 @@ def train(
     total = len(pictures) + (schedule.steps(learning) + len(held_out) if schedule.epochs else 0)
     run.log(f'{len(pictures)} labeled pictures, {learning} to learn from; {backbone.name} on {backbone.device}')
     store = FeatureStore(run.cache_directory, backbone.fingerprint)
-    extracted = extract(pictures, backbone, run, schedule.batch_size, total, store=store)
+    extracted = extract(pictures, backbone.folded(), run, schedule.batch_size, total, store=store)
     plans, problems = plan(extracted.pictures, controls)
     for problem in problems:
         run.log(f'Left out: {problem}')
@@ -61,7 +61,7 @@ def train(
         heads = fine_tune(backbone, heads, learned, run, schedule, len(pictures), total)
         done = total - len(held_out)
         # Features of the changed backbone; only those that are measured are needed.
-        fresh = extract(held_out, backbone, run, schedule.batch_size, total, done)
+        fresh = extract(held_out, backbone.folded(), run, schedule.batch_size, total, done)
         extracted = _replace_features(extracted, fresh)
     metrics = measure(plans, heads, extracted)
     run.progress(total, total, **metrics)
