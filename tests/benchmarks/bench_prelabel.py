@@ -35,7 +35,7 @@ TEXT_CONFIG = (
 )
 RESULT = [{'from_name': 'choice', 'to_name': 'text', 'type': 'choices', 'value': {'choices': ['yes']}, 'score': 0.9}]
 ROUNDS = 3
-PEOPLE_ROUNDS, PEOPLE_TASKS = 5, 30
+PEOPLE_ROUNDS, PEOPLE_TASKS = 4, 30
 
 
 def prepare() -> None:
@@ -309,7 +309,7 @@ def people(user) -> None:
     from label_studio.ml_host.prelabeling import runs
     from label_studio.ml_host.upstream import Task
 
-    big = make_project(user, TEXT_CONFIG, texts(int(os.environ.get('BENCH_PEOPLE_TASKS', 150_000))), 'constant')
+    big = make_project(user, TEXT_CONFIG, texts(int(os.environ.get('BENCH_PEOPLE_TASKS', 300_000))), 'constant')
     small = make_project(user, TEXT_CONFIG, texts(500), 'constant')
     ids = list(Task.objects.filter(project=small).values_list('id', flat=True))
     command = [sys.executable, str(Path(__file__).resolve()), 'serve']
