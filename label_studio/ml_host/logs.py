@@ -3,13 +3,50 @@
 from __future__ import annotations
 
 import copy
+import fcntl
 import logging
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
 
 RUNTIME_LOG = 'runtime.log'
 FORMAT = '%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s'
 LOGGERS = ('ml_plugins', 'label_studio.ml_host')
+
+
+# The file before it is kept beside it, so that twice as much is there at most.
+MOST_BYTES = 20 * 1024 * 1024
+
+
+class SharedFileHandler(WatchedFileHandler):
+    """A file that several processes write; the one that finds it full puts it aside, and the others follow.
+
+    Python's own rotating handler would rename what another process has just begun.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._make_room()
+        except OSError:
+            self.handleError(record)
+        super().emit(record)
+
+    def _make_room(self) -> None:
+        path = Path(self.baseFilename)
+        if not _is_full(path):
+            return
+        with path.with_suffix('.lock').open('w') as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Another process may have been quicker.
+            if _is_full(path):
+                path.replace(path.with_suffix('.1.log'))
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        return path.stat().st_size >= MOST_BYTES
+    except FileNotFoundError:
+        return False
 
 
 class OneLine(logging.Formatter):
@@ -38,7 +75,7 @@ def logging_config(base: dict[str, Any], directory: Path, level: str = 'INFO') -
     try:
         directory.mkdir(parents=True, exist_ok=True)
         config['handlers']['ml_file'] = {
-            'class': 'logging.FileHandler',
+            '()': SharedFileHandler,
             'filename': str(directory / RUNTIME_LOG),
             'formatter': 'ml',
             'level': level,

@@ -60,3 +60,38 @@ def test_follow_shows_what_is_added_and_ends_by_ctrl_c(folder):
     finally:
         process.kill()
         process.wait()
+
+
+def test_follow_goes_on_when_the_file_is_put_aside(folder):
+    path = folder / 'runtime.log'
+    command = [PROGRAM, 'logs', '--follow', '--lines', '1', '--data-dir', str(folder.parent.parent)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+    try:
+        assert process.stdout.readline() == 'line 199\n'
+        path.rename(folder / 'runtime.1.log')
+        path.write_text('a new file\n')
+        assert process.stdout.readline() == 'a new file\n'
+    finally:
+        process.kill()
+        process.wait()
+
+
+WRITE = """
+import logging, sys
+from label_studio.ml_host import logs
+logs.MOST_BYTES = 20_000
+handler = logs.SharedFileHandler(sys.argv[1])
+for number in range(150):
+    handler.handle(logging.makeLogRecord({'msg': f'{sys.argv[2]} {number} ' + 'x' * 50}))
+"""
+
+
+def test_several_processes_share_a_log_that_stays_small(tmp_path):
+    path = tmp_path / 'runtime.log'
+    writers = [subprocess.Popen([sys.executable, '-c', WRITE, path, name]) for name in 'abc']
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    older = tmp_path / 'runtime.1.log'
+    lines = [line.split()[:2] for file in (older, path) for line in file.read_text().splitlines()]
+    # 450 lines of about 57 bytes: one file was put aside, none written over, nothing lost.
+    assert sorted(lines) == sorted([name, str(number)] for name in 'abc' for number in range(150))
+    assert max(file.stat().st_size for file in (older, path)) < 21_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections import deque
@@ -52,15 +53,27 @@ def _missing(folder: Path, path: Path, run: int | None) -> str:
 
 def show(path: Path, lines: int, follow: bool, stream: TextIO) -> None:
     """Write the last lines, then what is added."""
-    with path.open(encoding='utf-8', errors='replace') as log:
+    log = path.open(encoding='utf-8', errors='replace')
+    try:
         stream.writelines(deque(log, maxlen=lines))
         stream.flush()
         while follow:
             if added := log.read():
                 stream.write(added)
                 stream.flush()
+            elif _was_replaced(path, log):
+                log.close()
+                log = path.open(encoding='utf-8', errors='replace')
             else:
-                if path.exists() and path.stat().st_size < log.tell():
-                    # Somebody emptied it.
-                    log.seek(0)
                 time.sleep(POLL_SECONDS)
+    finally:
+        log.close()
+
+
+def _was_replaced(path: Path, log: TextIO) -> bool:
+    """Whether the file was put aside because it was full, or emptied by somebody."""
+    try:
+        now = path.stat()
+    except OSError:
+        return False
+    return now.st_ino != os.fstat(log.fileno()).st_ino or now.st_size < log.tell()
