@@ -3,12 +3,15 @@
 The database is SQLite, or PostgreSQL with LABEL_STUDIO_TEST_DATABASE=postgresql.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,15 +43,24 @@ def _migrate(environment: dict[str, str]) -> None:
     subprocess.run(command, env={**os.environ, **environment}, check=True, cwd=ROOT)
 
 
+@contextlib.contextmanager
+def _template_folder() -> Iterator[Path]:
+    """Where migrated databases of this schema are kept; one test run at a time may make them."""
+    folder = TEMPLATES / _schema_key()
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / 'lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
 @pytest.fixture(scope='session')
 def migrated_database() -> Path:
     """A migrated SQLite file; migrating takes about a minute, so it is kept between test runs."""
-    folder = TEMPLATES / _schema_key()
-    database = folder / 'label_studio.sqlite3'
-    if not (folder / 'complete').exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _migrate({'LABEL_STUDIO_BASE_DATA_DIR': str(folder), 'DJANGO_DB': 'sqlite'})
-        (folder / 'complete').touch()
+    with _template_folder() as folder:
+        database = folder / 'label_studio.sqlite3'
+        if not (folder / 'complete').exists():
+            _migrate({'LABEL_STUDIO_BASE_DATA_DIR': str(folder), 'DJANGO_DB': 'sqlite'})
+            (folder / 'complete').touch()
     return database
 
 
@@ -58,7 +70,8 @@ def postgresql():
     from tests.postgresql import PostgreSQLMissingError, start_migrated
 
     try:
-        server = start_migrated(TEMPLATES / _schema_key(), _migrate)
+        with _template_folder() as folder:
+            server = start_migrated(folder, _migrate)
     except PostgreSQLMissingError as error:
         # Who asked for PostgreSQL must not get a green run without it.
         (pytest.fail if DATABASE == 'postgresql' else pytest.skip)(str(error))
