@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ml_plugins.params import Param
     from ml_plugins.types import (
         Annotation,
+        DatasetChanges,
         Example,
         Interaction,
         Prediction,
@@ -48,6 +49,7 @@ _HOMES = {
     'params': ('Param',),
     'types': (
         'Annotation',
+        'DatasetChanges',
         'Example',
         'Interaction',
         'Prediction',
@@ -65,6 +67,7 @@ __all__ = [
     'BackendContext',
     'Control',
     'Dataset',
+    'DatasetChanges',
     'Example',
     'Interaction',
     'LabelConfig',

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from ml_plugins.agreement import agreement as common_agreement
 from ml_plugins.exceptions import LabelConfigError
 from ml_plugins.label_config import LabelConfig
 from ml_plugins.params import Param, resolve_params
-from ml_plugins.types import Example, Interaction, Prediction, Task, TaskFailure, VersionFiles
+from ml_plugins.types import DatasetChanges, Example, Interaction, Prediction, Task, TaskFailure, VersionFiles
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,11 @@ class Serves:
 
 
 class Dataset(Protocol):
-    """This project's labeled tasks, streamed from the database: iterate as often as needed."""
+    """This project's labeled tasks, streamed from the database: iterate as often as needed.
+
+    What was submitted when the run began is what it sees, however much people label meanwhile. Annotations that are
+    changed or deleted during the run are left out from then on.
+    """
 
     def __len__(self) -> int: ...
 
@@ -39,6 +44,15 @@ class Dataset(Protocol):
         """Examples of the stable evaluation split, never trained on."""
         ...
 
+    @property
+    def changes(self) -> DatasetChanges | None:
+        """What changed since ``run.previous`` was trained; None when there is no such version or it is not known."""
+        ...
+
+    def only(self, task_ids: Collection[int]) -> Iterator[Example]:
+        """Examples of these tasks, as far as they are labeled; the others are not read."""
+        ...
+
 
 class Run(Protocol):
     """What ``fit`` gets to report, to store files and to be stopped.
@@ -46,13 +60,18 @@ class Run(Protocol):
     Attributes:
         directory: Private and empty; what is left in it becomes the version's artifact.
         cache_directory: Kept between the runs of one project and backend, e.g. for features.
+        checkpoint_directory: Kept while this run is tried again after its process ended, and removed with the run;
+            empty at the first attempt.
+        seed: Seed of this run. The generators of ``random``, numpy and torch are seeded with it before ``fit``.
         device: ``"cpu"``, a CUDA device such as ``"cuda:0"``, or ``"auto"``; `ml_plugins.torch_support.pick_device`
             turns it into a device of torch, so that backends without torch never import it.
-        previous: Files of the version in service, or None.
+        previous: Files of the version in service, from which ``fit`` may go on; None to start from scratch.
     """
 
     directory: Path
     cache_directory: Path
+    checkpoint_directory: Path
+    seed: int
     device: str
     previous: VersionFiles | None
 
@@ -109,6 +128,8 @@ class MLBackend(ABC):
             code that may crash.
         fence_memory: Bytes of memory that the child process may take on top of what it takes without the model; 0 for
             no limit.
+        safe_files: Patterns of file names, beside the formats that are known to be safe, which may be in an uploaded
+            version since `setup` reads them without running what is in them, e.g. ``('weights.bin',)``.
         needs_training: True when nothing can be predicted before the first version.
         is_interactive: True when `predict` answers clicks and boxes that annotators make in the editor.
     """
@@ -119,6 +140,7 @@ class MLBackend(ABC):
     max_delay: ClassVar[float] = 0.0
     fence: ClassVar[str] = 'thread'
     fence_memory: ClassVar[int] = 0
+    safe_files: ClassVar[Sequence[str]] = ()
     needs_training: ClassVar[bool] = False
     is_interactive: ClassVar[bool] = False
 
@@ -140,6 +162,21 @@ class MLBackend(ABC):
             return
         wanted = ' or '.join(f'<{pair.control}> on <{pair.object}>' for pair in cls.serves)
         raise LabelConfigError(f'it needs {wanted}, and the label config has {label_config.summary()}')
+
+    @classmethod
+    def agreement(cls, answer: Sequence[Mapping[str, Any]], truth: Sequence[Mapping[str, Any]]) -> float:
+        """How far an answer agrees with what people say; versions are measured and compared by it.
+
+        Override it where the common measure, `ml_plugins.agreement.agreement`, misses what matters.
+
+        Args:
+            answer: What the backend predicted, in Label Studio's format.
+            truth: What people submitted, on the controls that the backend answers.
+
+        Returns:
+            A share from 0, nothing in common, to 1, the same.
+        """
+        return common_agreement(answer, truth)
 
     @classmethod
     def can_fit(cls) -> bool:

@@ -36,7 +36,7 @@ def _candidate(entry: EntryPoint) -> Candidate:
     )
 
 
-def find_candidates(exclude: Collection[str] = ()) -> list[Candidate]:
-    """Installed plugins by name, the excluded ones left out; the first of two with one name comes first."""
-    found = [_candidate(entry) for entry in entry_points(group=ENTRY_POINT_GROUP)]
+def find_candidates(exclude: Collection[str] = (), group: str = ENTRY_POINT_GROUP) -> list[Candidate]:
+    """What is installed in a group by name, the excluded ones left out; the first of two with one name comes first."""
+    found = [_candidate(entry) for entry in entry_points(group=group)]
     return sorted((item for item in found if item.name not in exclude), key=lambda item: (item.name, item.target))

@@ -103,3 +103,9 @@ class BackendCrashError(MLPluginError):
     """The process that a fenced backend runs in died."""
 
     code = 'backend_crash'
+
+
+class StrategyError(MLPluginError):
+    """A query strategy or a stopping criterion is unknown, broken, or has nothing to work with."""
+
+    code = 'strategy'

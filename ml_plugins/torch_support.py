@@ -22,6 +22,29 @@ _MISSING_OPS = 'operator torchvision::nms does not exist'
 _lock = threading.Lock()
 # A torch.library.Library takes its operators with it when it is collected.
 _libraries: list[Any] = []
+# What the host wants of torch, once somebody imports it.
+_seed: int | None = None
+
+
+def seed(value: int) -> None:
+    """Seed torch's generators: now if torch is loaded, else as soon as a function of this module loads it.
+
+    A backend that imports torch by itself gets torch's own seed until then, which is the same in each process.
+    """
+    global _seed
+    _seed = value
+    if 'torch' in sys.modules:
+        _settle()
+
+
+def _settle() -> None:
+    """Give torch the seed, once."""
+    global _seed
+    value, _seed = _seed, None
+    if value is not None:
+        import torch
+
+        torch.manual_seed(value)
 
 
 def import_torchvision() -> ModuleType:
@@ -31,6 +54,7 @@ def import_torchvision() -> ModuleType:
     with an error. Then ``nms`` is defined in Python and the import is done again; classification and detection models
     work, operators such as ``deform_conv2d`` do not. A matching pair is left as it is.
     """
+    _settle()
     with _lock:
         try:
             return import_module('torchvision')
@@ -54,6 +78,7 @@ def pick_device(wanted: str = 'auto') -> str:
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    _settle()
     if wanted in ('', 'auto'):
         return 'cuda:0' if count else 'cpu'
     name = 'cuda:0' if wanted == 'cuda' else wanted
@@ -63,6 +88,14 @@ def pick_device(wanted: str = 'auto') -> str:
     return name
 
 
+def limit_gpu_memory(device: str, share: float) -> None:
+    """Let torch take at most this share of a GPU's memory in this process; nothing to do on a processor."""
+    if device.startswith('cuda') and share < 1:
+        import torch
+
+        torch.cuda.set_per_process_memory_fraction(share, device)
+
+
 def use_threads(most: int = 8) -> int:
     """Let torch use the processors that this process may run on, at most `most`; for worker processes."""
     import torch
@@ -70,6 +103,7 @@ def use_threads(most: int = 8) -> int:
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     count = max(1, min(allowed, most))
     torch.set_num_threads(count)
+    _settle()
     return count
 
 

@@ -168,8 +168,9 @@ class Annotation:
         found: dict[str, None] = {}
         for region in self.result:
             if region.get('from_name') == from_name:
-                value = region.get('value', {})
-                for label in value.get(region.get('type', ''), []) or []:
+                labels = region.get('value', {}).get(region.get('type', ''))
+                # Ratings and numbers are no labels, and neither are the letters of a date.
+                for label in labels if isinstance(labels, (list, tuple)) else ():
                     if isinstance(label, str):
                         found[label] = None
         return list(found)
@@ -193,6 +194,26 @@ class Example:
         """The annotation to learn from: ground truth first, else the newest."""
         truth = [item for item in self.annotations if item.ground_truth]
         return (truth or list(self.annotations))[-1]
+
+
+@dataclass(frozen=True)
+class DatasetChanges:
+    """How the tasks to learn from differ from those that the previous version learned from, by task number.
+
+    Held-out tasks are in none of them; one that has become held out is among the removed ones.
+
+    Attributes:
+        added: Tasks that the previous version did not learn from.
+        changed: Tasks whose annotation to learn from is another one, or has another content.
+        removed: Tasks that must not be learned from any more: deleted, skipped, unlabeled, or held out now.
+    """
+
+    added: Sequence[int] = ()
+    changed: Sequence[int] = ()
+    removed: Sequence[int] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
 
 
 @dataclass(frozen=True)

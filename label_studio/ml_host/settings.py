@@ -14,12 +14,14 @@ from core.utils.secret_key import is_collectstatic
 from django.core.exceptions import ImproperlyConfigured
 
 from label_studio.core.utils.params import get_bool_env, get_env
+from label_studio.ml_host.lean import import_without_optional_parts
 from label_studio.ml_host.secret_key import settle_secret_key
 
 SENTRY_DSN = None
 FRONTEND_SENTRY_DSN = None
 LATEST_VERSION_CHECK = False
 
+import_without_optional_parts()
 if not is_collectstatic():
     settle_secret_key(Path(BASE_DATA_DIR))
 
@@ -90,6 +92,12 @@ ML_RUN_LOST_AFTER = float(get_env('ML_RUN_LOST_AFTER', 60.0))
 # How often a lost run is started again before it is marked failed.
 ML_RUN_ATTEMPTS = int(get_env('ML_RUN_ATTEMPTS', 2))
 ML_TRAINING_TIMEOUT = int(get_env('ML_TRAINING_TIMEOUT', 24 * 3600))
+# Bytes of memory that a training process may take with its children, on Linux; 0 for no limit.
+ML_TRAINING_MEMORY = int(get_env('ML_TRAINING_MEMORY', 0))
+# Share of a GPU's memory that a training may take, so that predictions on the same GPU have some.
+ML_TRAINING_GPU_SHARE = float(get_env('ML_TRAINING_GPU_SHARE', 1.0))
+if not 0 < ML_TRAINING_GPU_SHARE <= 1:
+    raise ImproperlyConfigured(f'ML_TRAINING_GPU_SHARE={ML_TRAINING_GPU_SHARE}: must be over 0 and at most 1')
 # Where bulk pre-labeling works: "server", in the web process, or "queue", by workers of the queue `ml_predict`.
 ML_PRELABEL_WHERE = get_env('ML_PRELABEL_WHERE', 'server')
 if ML_PRELABEL_WHERE not in ('server', 'queue'):
@@ -132,6 +140,22 @@ WSGI_APPLICATION = 'label_studio.ml_host.wsgi.application'
 TEMPLATES[0]['DIRS'] = [str(Path(__file__).parent / 'templates'), *TEMPLATES[0]['DIRS']]
 # Static files of plugins have addresses too.
 STORAGES['staticfiles'] = {'BACKEND': 'label_studio.ml_host.pages.static_storage.StaticFiles'}
+
+# --- Model versions ----------------------------------------------------------------------------------------------
+from label_studio.ml_host.versions.storage_setting import version_storage
+
+# Where the files of versions are, beside the local disk: an alias in STORAGES, or empty.
+try:
+    ML_VERSION_STORAGE, _STORAGE = version_storage(
+        get_env('ML_VERSION_STORAGE', ''), get_env('ML_VERSION_STORAGE_OPTIONS', ''), STORAGES
+    )
+except ValueError as error:
+    raise ImproperlyConfigured(str(error)) from error
+STORAGES.update(_STORAGE)
+# Bytes of local copies of stored versions; the ones in service and those just used are kept beyond it.
+ML_VERSION_CACHE_BYTES = int(get_env('ML_VERSION_CACHE_BYTES', 20 * 1024**3))
+# Largest version that may be uploaded, in bytes, packed and unpacked.
+ML_VERSION_UPLOAD_BYTES = int(get_env('ML_VERSION_UPLOAD_BYTES', 2 * 1024**3))
 
 # --- Logs --------------------------------------------------------------------------------------------------------
 from label_studio.ml_host.logs import logging_config

@@ -118,6 +118,11 @@ class ResidentModel:
         return not self._is_loading and self._inbox.is_idle
 
     @property
+    def is_ready(self) -> bool:
+        """Whether it was loaded; False while it loads and when it could not be."""
+        return self.loaded.done() and not self.loaded.cancelled() and self.loaded.exception() is None
+
+    @property
     def stats(self) -> ModelStats:
         """What it has done so far."""
         return self._stats.snapshot(self.waiting, self.memory_bytes)

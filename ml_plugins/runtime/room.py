@@ -22,7 +22,7 @@ class Room:
 
     def make_for(self, spec: ModelSpec, models: dict[tuple, ResidentModel]) -> list[ResidentModel]:
         """Take models out of `models` until another one fits; the caller ends them."""
-        return self._take_out(models, models.values(), self._known.get(spec.plugin, 0))
+        return self._take_out(spec, models, models.values(), self._known.get(spec.plugin, 0))
 
     def loaded(self, model: ResidentModel, models: dict[tuple, ResidentModel]) -> list[ResidentModel]:
         """The same once a model's memory is known."""
@@ -38,22 +38,28 @@ class Room:
                 model.memory_bytes,
                 budget,
             )
-        return self._take_out(models, others, model.memory_bytes)
+        return self._take_out(model.spec, models, others, model.memory_bytes)
 
     def _take_out(
-        self, models: dict[tuple, ResidentModel], others: Iterable[ResidentModel], memory: int
+        self, spec: ModelSpec, models: dict[tuple, ResidentModel], others: Iterable[ResidentModel], memory: int
     ) -> list[ResidentModel]:
         staying = sorted(others, key=lambda model: (not model.is_idle, model.last_used))
         leaving: list[ResidentModel] = []
-        while staying and not self._fits(staying, memory):
+        while staying and not self._fits(spec, staying, memory):
             model = staying.pop(0)
             leaving.append(models.pop(model.spec.key))
             if not model.is_idle:
                 logger.warning('%s leaves although it has work: there is no room for all models', model.spec.plugin)
         return leaving
 
-    def _fits(self, staying: list[ResidentModel], memory: int) -> bool:
-        if len(staying) + 1 > max(1, self._limits.models):
+    def _fits(self, spec: ModelSpec, staying: list[ResidentModel], memory: int) -> bool:
+        # The version before works until this one is loaded; it does not count beside it, or nobody could swap them.
+        replaces = any(_is_other_version(spec, model.spec) for model in staying)
+        if len(staying) + 1 > max(1, self._limits.models) + replaces:
             return False
         total = sum(model.memory_bytes for model in staying) + memory
         return not self._limits.memory_bytes or total <= self._limits.memory_bytes
+
+
+def _is_other_version(spec: ModelSpec, other: ModelSpec) -> bool:
+    return (spec.plugin, spec.project_id) == (other.plugin, other.project_id) and spec.key != other.key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import Future
 from functools import partial
 
@@ -97,6 +97,25 @@ class Runtime:
                 if (model.spec.plugin, model.spec.project_id) == (plugin, project_id) and key != keep
             ]
             models = [self._models.pop(key) for key in leaving]
+        for model in models:
+            model.end()
+
+    def keys(self, plugin: str, project_id: int | None) -> set[tuple]:
+        """Keys of a plugin's resident models of a project."""
+        with self._lock:
+            specs = [model.spec for model in self._models.values()]
+        return {spec.key for spec in specs if (spec.plugin, spec.project_id) == (plugin, project_id)}
+
+    def is_ready(self, spec: ModelSpec) -> bool:
+        """Whether a model is resident and loaded."""
+        with self._lock:
+            model = self._models.get(spec.key)
+        return model is not None and model.is_ready
+
+    def retire(self, keys: Collection[tuple]) -> None:
+        """Unload models by their keys; queued work is still done."""
+        with self._lock:
+            models = [model for key in keys if (model := self._models.pop(key, None)) is not None]
         for model in models:
             model.end()
 

@@ -19,6 +19,11 @@ _CALLS: dict[str, tuple[str, ...]] = {
     'fit': ('dataset', 'run'),
     'close': (),
 }
+# The same of class methods.
+_CLASS_CALLS: dict[str, tuple[str, ...]] = {
+    'check': ('label_config',),
+    'agreement': ('answer', 'truth'),
+}
 
 
 def check_backend(backend_class: type) -> list[str]:
@@ -38,6 +43,7 @@ def check_backend(backend_class: type) -> list[str]:
         *_params(backend_class),
         *_numbers(backend_class),
         *_fence(backend_class),
+        *_safe_files(backend_class),
         *_signatures(backend_class),
     ]
     return [f'{backend_class.__name__}: {problem}' for problem in problems]
@@ -94,6 +100,13 @@ def _fence(backend_class: type[MLBackend]) -> list[str]:
     return problems
 
 
+def _safe_files(backend_class: type[MLBackend]) -> list[str]:
+    patterns = backend_class.safe_files
+    if _is_sequence(patterns) and all(isinstance(item, str) for item in patterns):
+        return []
+    return [f'safe_files is {patterns!r}; it must be a list or tuple of patterns such as "weights.bin"']
+
+
 def _numbers(backend_class: type[MLBackend]) -> list[str]:
     problems = []
     size = backend_class.max_batch
@@ -114,10 +127,12 @@ def _signatures(backend_class: type[MLBackend]) -> list[str]:
         problem = _call_problem(getattr(backend_class, name), ('self', *arguments))
         if problem:
             problems.append(f'{name}() must take ({", ".join(arguments)}): {problem}')
-    if not inspect.ismethod(inspect.getattr_static(backend_class, 'check').__get__(None, backend_class)):
-        problems.append('check() must be a classmethod')
-    elif problem := _call_problem(backend_class.check, ('label_config',)):
-        problems.append(f'check() must take (label_config): {problem}')
+    for name, arguments in _CLASS_CALLS.items():
+        wanted = ', '.join(arguments)
+        if not inspect.ismethod(inspect.getattr_static(backend_class, name).__get__(None, backend_class)):
+            problems.append(f'{name}() must be a classmethod')
+        elif problem := _call_problem(getattr(backend_class, name), arguments):
+            problems.append(f'{name}() must take ({wanted}): {problem}')
     return problems
 
 

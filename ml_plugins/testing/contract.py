@@ -171,6 +171,14 @@ class BackendContract:
             labels = [[region.value for region in item.regions] for item in (first, second)]
             assert labels[0] == labels[1]
 
+    def test_agreement_is_a_share(self, backend: MLBackend) -> None:
+        """``agreement`` gives a number in 0..1, and 1 for an answer held against itself."""
+        made = [item for item in self.predictions(backend, self.tasks()) if isinstance(item, Prediction)]
+        for result in (item.result() for item in made):
+            same, alone = self.backend_class.agreement(result, result), self.backend_class.agreement(result, [])
+            assert same == 1, f'agreement() of an answer with itself is {same!r}, not 1'
+            assert 0 <= alone <= 1, f'agreement() with an empty result is {alone!r}, not a number in 0..1'
+
     def test_unreadable_data_is_a_failure_of_its_task(self, backend: MLBackend) -> None:
         """A file that cannot be read fails its own task and no other."""
         if not any(control.object_tag.lower() in _FILE_TAGS for control in self.parsed_config().all_controls):

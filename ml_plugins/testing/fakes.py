@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ml_plugins.exceptions import TaskDataError, TrainingCancelledError
-from ml_plugins.types import Annotation, Example, Task, VersionFiles
+from ml_plugins.types import Annotation, DatasetChanges, Example, Task, VersionFiles
 
 
 class MemoryFiles:
@@ -42,10 +42,16 @@ class MemoryFiles:
 
 
 class MemoryDataset:
-    """Labeled tasks in a list; the examples themselves say which of them are held out."""
+    """Labeled tasks in a list; the examples themselves say which of them are held out.
 
-    def __init__(self, examples: Iterable[Example]) -> None:
+    Args:
+        examples: The labeled tasks.
+        changes: What changed since the previous version; None as for a first one.
+    """
+
+    def __init__(self, examples: Iterable[Example], changes: DatasetChanges | None = None) -> None:
         self.examples = list(examples)
+        self.changes = changes
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -63,6 +69,11 @@ class MemoryDataset:
         """Examples that ``fit`` must not learn from."""
         return (example for example in self.examples if example.held_out)
 
+    def only(self, task_ids: Collection[int]) -> Iterator[Example]:
+        """Examples of these tasks."""
+        wanted = frozenset(task_ids)
+        return (example for example in self.examples if example.task.id in wanted)
+
 
 class MemoryRun:
     """A training run without a queue: keeps what ``fit`` reports.
@@ -72,6 +83,8 @@ class MemoryRun:
         cache_directory: Kept between runs; by default a sibling of `directory`.
         device: Given to ``fit`` as it is.
         previous: The version in service, or None.
+        checkpoint_directory: Kept between attempts; by default a sibling of `directory`.
+        seed: Given to ``fit`` as it is.
 
     Attributes:
         log_lines: What was given to `log`, in order.
@@ -87,11 +100,15 @@ class MemoryRun:
         cache_directory: Path | str | None = None,
         device: str = 'cpu',
         previous: VersionFiles | None = None,
+        checkpoint_directory: Path | str | None = None,
+        seed: int = 0,
     ) -> None:
         self.directory = Path(directory)
-        self.cache_directory = Path(cache_directory or self.directory.with_name(f'{self.directory.name}-cache'))
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.cache_directory.mkdir(parents=True, exist_ok=True)
+        self.cache_directory = Path(cache_directory or self._beside('cache'))
+        self.checkpoint_directory = Path(checkpoint_directory or self._beside('checkpoint'))
+        for folder in (self.directory, self.cache_directory, self.checkpoint_directory):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.seed = seed
         self.device = device
         self.previous = previous
         self.log_lines: list[str] = []
@@ -100,6 +117,9 @@ class MemoryRun:
         self.reports: list[tuple[int, int]] = []
         self.stop_after: int | None = None
         self._stop = threading.Event()
+
+    def _beside(self, what: str) -> Path:
+        return self.directory.with_name(f'{self.directory.name}-{what}')
 
     def progress(self, done: int, total: int, **metrics: float) -> None:
         """Keep the report; raises `TrainingCancelledError` once `stop` was called."""

@@ -1,12 +1,13 @@
 """The demo plugin passes the contract that authors are given, on texts and on pictures."""
 
 import io
+import json
 
 import pytest
 
-from ml_plugins import Interaction, Task, TaskFailure
+from ml_plugins import BackendContext, DatasetChanges, Interaction, Task, TaskFailure
 from ml_plugins.runtime import ModelSpec, Runtime
-from ml_plugins.testing import BackendContract, MemoryFiles, MemoryRun, check_backend, example_of
+from ml_plugins.testing import BackendContract, MemoryDataset, MemoryFiles, MemoryRun, check_backend, example_of
 
 TEXT_CONFIG = (
     '<View><Text name="text" value="$text"/><Choices name="mood" toName="text">'
@@ -57,6 +58,40 @@ class TestDemoOnTexts(DemoContract):
         found = self.predictions(self.load(trained), self.tasks())
         assert [item.regions[0].value['choices'] for item in found] == [['good'], ['bad']]
 
+    def test_goes_on_where_the_version_before_ended(self, trained, tmp_path):
+        more = [
+            *self.examples(),
+            example_of(Task(9, {'text': 'sunny holiday'}), choice('mood', 'text', 'good')),
+        ]
+        counts = {}
+        for name, changes in (
+            ('on', DatasetChanges(added=(9,))),
+            ('over', DatasetChanges(added=(9,), changed=(1,))),
+            ('unknown', None),
+        ):
+            run = MemoryRun(tmp_path / name, previous=trained)
+            self.fit(MemoryDataset(more, changes), run)
+            counts[name] = json.loads((run.directory / 'counts.json').read_text())
+            said = 'words of 1 tasks counted, on top' if name == 'on' else 'words of 3 tasks counted, from scratch'
+            assert any(line.startswith(said) for line in run.log_lines)
+        assert counts['on'] == counts['over'] == counts['unknown']
+        # Counted in another way, the version before is of no use.
+        run = MemoryRun(tmp_path / 'case', previous=trained)
+        self.fit(MemoryDataset(more, DatasetChanges(added=(9,))), run, lower_case=False)
+        assert any('from scratch' in line for line in run.log_lines)
+
+    def test_another_attempt_does_not_count_again(self, tmp_path):
+        kept = tmp_path / 'kept'
+        runs = [MemoryRun(tmp_path / name, checkpoint_directory=kept) for name in ('first', 'second')]
+        for run in runs:
+            self.fit(MemoryDataset(self.examples()), run)
+        assert ['counted already' in run.log_lines[0] for run in runs] == [False, True]
+        assert len({(run.directory / 'counts.json').read_text() for run in runs}) == 1
+
+    def fit(self, dataset, run, **params):
+        context = BackendContext(self.parsed_config(), params, run.previous)
+        return self.backend_class(context).fit(dataset, run)
+
     def test_memory_grows_with_what_was_learned(self, trained):
         assert self.load().memory_bytes() == 0
         assert self.load(trained).memory_bytes() > 0
@@ -71,6 +106,14 @@ class TestDemoOnTexts(DemoContract):
         [model] = runtime.models()
         assert model.stats.mean_batch == patient.max_batch
         runtime.close()
+
+    def test_one_of_several_choices_is_right(self):
+        measure = self.backend_class.agreement
+        both = [{**choice('mood', 'text', 'good')[0], 'value': {'choices': ['good', 'bad']}}]
+        assert measure(choice('mood', 'text', 'good'), both) == 1.0
+        assert measure(choice('mood', 'text', 'good'), choice('mood', 'text', 'bad')) == 0.0
+        assert measure([], []) == 1.0
+        assert measure([], both) == measure(both, []) == 0.0
 
     def test_click_is_answered(self, backend):
         clicked = Interaction(choice('mood', 'text', 'bad'))
@@ -113,8 +156,11 @@ def test_check_backend_lists_every_problem(demo_backend):
         def predict(self, one):
             return None
 
+        def agreement(self, answer, truth):
+            return 1.0
+
     problems = '\n'.join(check_backend(Bad))
-    for words in ('serves holds', 'max_batch', 'max_delay is -1', 'predict() must take'):
+    for words in ('serves holds', 'max_batch', 'max_delay is -1', 'predict() must take', 'agreement() must be a'):
         assert words in problems
     assert check_backend(str) == ["<class 'str'> is not a subclass of ml_plugins.MLBackend"]
 
@@ -128,8 +174,13 @@ def test_check_backend_lists_every_problem(demo_backend):
             'test_a_full_batch_is_predicted',
             'got a full batch of 8 tasks and returned 7 items',
         ),
+        (
+            {'agreement': classmethod(lambda cls, answer, truth: 0.5)},
+            'test_agreement_is_a_share',
+            'agreement\\(\\) of an answer with itself is 0.5, not 1',
+        ),
     ],
-    ids=['memory', 'full batch'],
+    ids=['memory', 'full batch', 'agreement'],
 )
 def test_kit_finds_a_backend_that_breaks_the_contract(demo_backend, tmp_path, members, test, words):
     kit = TestDemoOnTexts()

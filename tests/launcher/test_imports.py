@@ -121,3 +121,8 @@ def test_the_real_server_and_its_idle_worker_load_no_model_library(data_dir):
     finally:
         server.process.terminate()
         server.process.wait(30)
+
+
+def test_what_is_kept_out_of_a_start_is_there_when_it_is_asked_for(tmp_path):
+    code = 'import nltk; assert not {"sklearn", "scipy"} & set(sys.modules); import sklearn.cluster, scipy.stats'
+    assert {'nltk', 'sklearn', 'scipy'} <= loaded(FORK + 'import sys, django; django.setup(); ' + code, tmp_path)

@@ -9,7 +9,8 @@ import numpy as np
 from ml_plugins.backend import Dataset, MLBackend, Run, Serves
 from ml_plugins.contrib.image_classifier import artifact
 from ml_plugins.contrib.image_classifier.backbones import DEFAULT, check_name, load_backbone
-from ml_plugins.contrib.image_classifier.features import compute
+from ml_plugins.contrib.image_classifier.feature_store import FeatureStore
+from ml_plugins.contrib.image_classifier.features import known_or_computed
 from ml_plugins.contrib.image_classifier.fine_tune import Schedule
 from ml_plugins.contrib.image_classifier.head import chosen
 from ml_plugins.contrib.image_classifier.targets import collect, served_controls
@@ -46,6 +47,9 @@ class ImageClassifier(MLBackend):
         check_name(self.param_values['backbone'])
         self._controls = served_controls(self.label_config)
         self._model = artifact.load(self.version.path, self.device) if self.version else None
+        folder = self.context.cache_directory
+        # What was computed while training, for tasks that come again: the held-out ones with each new version.
+        self._store = FeatureStore(folder, self._model.backbone.fingerprint) if self._model and folder else None
 
     def predict(
         self, tasks: Sequence[Task], interaction: Interaction | None = None
@@ -56,7 +60,10 @@ class ImageClassifier(MLBackend):
         keys = list(dict.fromkeys(control.value for control in controls))
         if not keys:
             return [None] * len(tasks)
-        rows = iter(compute(self._model.backbone, [(task, key) for task in tasks for key in keys]))
+        if self._store:
+            self._store.renew()
+        wanted = [(task, key) for task in tasks for key in keys]
+        rows = iter(known_or_computed(self._model.backbone, wanted, self._store))
         return [self._answer(task, {key: next(rows) for key in keys}, controls) for task in tasks]
 
     def _answer(

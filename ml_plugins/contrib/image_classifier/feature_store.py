@@ -1,22 +1,27 @@
-"""Feature vectors on disk, kept between runs."""
+"""Feature vectors on disk, kept between runs; mapped into memory, so that many thousands of them take none."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ml_plugins.contrib.image_classifier.shards import Shard, open_shard, write_shard
 from ml_plugins.types import Task
 
 logger = logging.getLogger(__name__)
 
-# Written whenever so many are new, so that a killed run loses little; merged when there are many files.
+# Written whenever so many are new, so that a killed run loses little.
 _SHARD = 256
-_MOST_SHARDS = 32
+# Files smaller than this are merged when there are too many of them.
+_SMALL = 8192
+_MOST_SMALL = 32
 
 
 class FeatureStore:
@@ -32,58 +37,89 @@ class FeatureStore:
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self._folder = folder / 'features' / fingerprint
-        self._known: dict[str, np.ndarray] = {}
+        self._shards: dict[Path, Shard] = {}
+        self._places: dict[str, tuple[Path, int]] = {}
         self._new: dict[str, np.ndarray] = {}
-        self._read()
+        self._changed_at = 0
+        self.renew()
+
+    def renew(self) -> None:
+        """Notice what other processes have stored since; cheap when that is nothing."""
+        try:
+            changed_at = self._folder.stat().st_mtime_ns
+        except OSError:
+            return
+        if changed_at == self._changed_at:
+            return
+        self._changed_at = changed_at
+        paths = sorted(self._folder.glob('*.safetensors'))
+        for path in paths:
+            if path not in self._shards:
+                self._open(path)
+        # Another process has merged the others; their content is in the new file.
+        for path in self._shards.keys() - set(paths):
+            self._forget(path)
 
     def get(self, task: Task, key: str) -> np.ndarray | None:
         """The stored feature vector, or None."""
-        return self._known.get(_name(task, key))
+        name = _name(task, key)
+        if name in self._new:
+            return self._new[name]
+        place = self._places.get(name)
+        return None if place is None else self._shards[place[0]].rows[place[1]]
 
     def put(self, task: Task, key: str, features: np.ndarray) -> None:
         """Keep a feature vector; written by and by and by `flush`."""
-        name = _name(task, key)
-        self._known[name] = self._new[name] = features
+        self._new[_name(task, key)] = features
         if len(self._new) >= _SHARD:
             self.flush()
 
     def flush(self) -> None:
         """Write what is new. A full disk costs the next run some time, not this one its result."""
-        if self._new:
-            self._write(self._new)
+        if self._new and self._write([Shard(list(self._new), np.stack(list(self._new.values())))]):
             self._new = {}
+        self._merge()
 
-    def _read(self) -> None:
-        from safetensors import SafetensorError, safe_open
-
-        shards = sorted(self._folder.glob('*.safetensors'))
-        for path in shards:
-            try:
-                with safe_open(path, 'numpy') as file:
-                    names = json.loads(file.metadata()['names'])
-                    self._known.update(zip(names, file.get_tensor('features'), strict=True))
-            except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-                logger.warning('cached features in %s cannot be used and are made again: %s', path, error)
-                path.unlink(missing_ok=True)
-        if len(shards) > _MOST_SHARDS and self._write(self._known):
-            for path in shards:
-                path.unlink(missing_ok=True)
-
-    def _write(self, items: dict[str, np.ndarray]) -> bool:
-        from safetensors.numpy import save
-
-        content = save({'features': np.stack(list(items.values()))}, {'names': json.dumps(list(items))})
-        path = self._folder / f'{uuid.uuid4().hex}.safetensors'
-        unfinished = path.with_suffix('.part')
+    def _open(self, path: Path) -> None:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            unfinished.write_bytes(content)
-            unfinished.replace(path)
+            shard = open_shard(path)
+        except FileNotFoundError:
+            # Merged into another file meanwhile.
+            return
+        except (OSError, ValueError) as error:
+            logger.warning('cached features in %s cannot be used and are made again: %s', path, error)
+            _remove(path)
+            return
+        self._shards[path] = shard
+        self._places.update((name, (path, row)) for row, name in enumerate(shard.names))
+
+    def _forget(self, path: Path) -> None:
+        for name in self._shards.pop(path).names:
+            if self._places.get(name, (None,))[0] == path:
+                del self._places[name]
+
+    def _merge(self) -> None:
+        small = [path for path, shard in self._shards.items() if len(shard.names) < _SMALL]
+        if len(small) > _MOST_SMALL and self._write([self._shards[path] for path in small]):
+            for path in small:
+                self._forget(path)
+                _remove(path)
+
+    def _write(self, parts: Sequence[Shard]) -> bool:
+        path = self._folder / f'{uuid.uuid4().hex}.safetensors'
+        try:
+            write_shard(path, parts)
         except OSError as error:
-            unfinished.unlink(missing_ok=True)
             logger.warning('features are not kept for the next run: %s', error)
             return False
-        return True
+        self._open(path)
+        return path in self._shards
+
+
+def _remove(path: Path) -> None:
+    # Windows does not remove what another process has mapped.
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def _name(task: Task, key: str) -> str:

@@ -43,6 +43,16 @@ def compute(backbone: Backbone, wanted: Sequence[tuple[Task, str]]) -> list[np.n
     return _compute(backbone, [item for part in in_parts(_decode, contents) for item in part])
 
 
+def known_or_computed(
+    backbone: Backbone, wanted: Sequence[tuple[Task, str]], store: FeatureStore | None
+) -> list[np.ndarray | TaskDataError]:
+    """As `compute`; what was stored while training is not computed again, and its picture not read."""
+    known = [store.get(task, key) if store and task.id is not None else None for task, key in wanted]
+    missing = [item for item, features in zip(wanted, known, strict=True) if features is None]
+    computed = iter(compute(backbone, missing) if missing else ())
+    return [next(computed) if features is None else np.array(features) for features in known]
+
+
 def _decode(contents: Sequence[Content | TaskDataError]) -> list[np.ndarray | TaskDataError]:
     return [_unless_unreadable(square_of, content) for content in contents]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ml_plugins.backend import Run
 from ml_plugins.contrib.image_classifier.backbones import Backbone
+from ml_plugins.contrib.image_classifier.checkpoint import Checkpoint, State
 from ml_plugins.contrib.image_classifier.head import Head, loss, target_matrix
 from ml_plugins.contrib.image_classifier.pictures import as_batch, chunks, load
 from ml_plugins.contrib.image_classifier.targets import Picture
@@ -50,6 +51,8 @@ def fine_tune(
 ) -> list[Head]:
     """Train everything on the pictures; changes the backbone's weights and returns the new heads.
 
+    A run whose process ended goes on after its last whole epoch, to the same weights.
+
     Args:
         pictures: Those to learn from; pictures are read again in each epoch and are not kept in memory.
         done: Steps of the run that are behind it, each picture being one.
@@ -66,18 +69,24 @@ def fine_tune(
         ],
         weight_decay=_WEIGHT_DECAY,
     )
-    random = np.random.default_rng(0)
-    for epoch in range(schedule.epochs):
+    state = State(backbone.module, layers, optimizer, np.random.default_rng(run.seed))
+    checkpoint = Checkpoint(run, {'schedule': asdict(schedule), 'pictures': len(pictures), 'heads': _signature(heads)})
+    begun = checkpoint.load(state, backbone.device)
+    done += begun * len(pictures)
+    run.progress(done, total)
+    for epoch in range(begun, schedule.epochs):
         losses = []
-        order = [pictures[index] for index in random.permutation(len(pictures))]
+        order = [pictures[index] for index in state.random.permutation(len(pictures))]
         for batch in chunks(order, schedule.batch_size):
-            value = _step(backbone, heads, layers, batch, run, random, optimizer)
+            value = _step(backbone, heads, layers, batch, run, state.random, optimizer)
             if value is not None:
                 losses.append(value)
             done += len(batch)
             run.progress(done, total)
         if losses:
             run.log(f'Epoch {epoch + 1} of {schedule.epochs}: loss {np.mean(losses):.3f}')
+        if epoch + 1 < schedule.epochs:
+            checkpoint.save(state, epoch + 1)
     return [_as_head(head, layers[head.control]) for head in heads]
 
 
@@ -118,6 +127,10 @@ def _step(
     total.backward()
     optimizer.step()
     return float(total.detach())
+
+
+def _signature(heads: Sequence[Head]) -> list[list[Any]]:
+    return [[head.control, list(head.labels), head.multiple] for head in heads]
 
 
 def _as_layer(head: Head, device: str) -> nn.Linear:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +75,33 @@ def fit_head(
         features: Of shape (pictures, size).
         answers: For each picture its labels, all of them in `labels`.
     """
+    with _one_thread():
+        return _fit_head(control, labels, multiple, features, answers, device)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """The products are too thin to share, and threads that wait for each other stand still on a busy machine."""
     import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _fit_head(
+    control: str,
+    labels: Sequence[str],
+    multiple: bool,
+    features: np.ndarray,
+    answers: Sequence[Sequence[str]],
+    device: str,
+) -> Head:
+    import torch
+    from torch.nn import functional
 
     data = torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32)).to(device)
     # One scale for all features: those that vary little are mostly noise and must not be blown up.
@@ -83,19 +110,20 @@ def fit_head(
     scale = float(data.square().mean().sqrt()) or 1.0
     data = data / scale
     targets = torch.from_numpy(target_matrix(labels, answers)).to(device)
-    weight = torch.zeros(data.shape[1], len(labels), device=device, requires_grad=True)
+    # By label: the gradient of the other layout takes processors several times as long.
+    weight = torch.zeros(len(labels), data.shape[1], device=device, requires_grad=True)
     bias = torch.zeros(len(labels), device=device, requires_grad=True)
     optimizer = torch.optim.LBFGS([weight, bias], max_iter=_ITERATIONS, line_search_fn='strong_wolfe')
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
         prior = (_PRIOR * weight.square().sum() + _BIAS_PRIOR * bias.square().sum()) / 2 / len(data)
-        total = loss(data @ weight + bias, targets, multiple) + prior
+        total = loss(functional.linear(data, weight, bias), targets, multiple) + prior
         total.backward()
         return total
 
     optimizer.step(closure)
-    mean, weight, bias = (item.detach().cpu().numpy() for item in (mean, weight, bias))
+    mean, weight, bias = (item.detach().cpu().numpy() for item in (mean, weight.T.contiguous(), bias))
     return Head(control, tuple(labels), multiple, mean, scale, weight, bias)
 
 

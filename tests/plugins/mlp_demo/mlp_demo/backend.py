@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,7 @@ from ml_plugins import (
 )
 
 MODEL_FILE = 'counts.json'
+SETTINGS_FILE = 'settings.json'
 
 
 class DemoBackend(MLBackend):
@@ -45,6 +47,12 @@ class DemoBackend(MLBackend):
         super().check(label_config)
         if len(_control(label_config).labels) < 2:
             raise LabelConfigError('its <Choices> needs at least two <Choice> tags')
+
+    @classmethod
+    def agreement(cls, answer: Sequence[Mapping[str, Any]], truth: Sequence[Mapping[str, Any]]) -> float:
+        """It gives one choice: where people give several, any of them is right."""
+        given, wanted = ({label for item in items for label in item['value']['choices']} for items in (answer, truth))
+        return float(bool(given & wanted) or not (given or wanted))
 
     def setup(self) -> None:
         """Read the counts of the version in service."""
@@ -67,20 +75,48 @@ class DemoBackend(MLBackend):
     def fit(self, dataset: Dataset, run: Run) -> Mapping[str, float]:
         """Count words by label, and measure on the held-out examples."""
         self.control = _control(self.label_config)
+        checkpoint = run.checkpoint_directory / MODEL_FILE
+        if checkpoint.exists():
+            run.log('an earlier attempt at this run has counted already')
+            self.counts = json.loads(checkpoint.read_text(encoding='utf-8'))
+        else:
+            self._count(dataset, run)
+            # Under another name first: what is half written must not be found by the next attempt.
+            unfinished = checkpoint.with_suffix('.part')
+            unfinished.write_text(json.dumps(self.counts), encoding='utf-8')
+            unfinished.replace(checkpoint)
+        if not self.counts:
+            raise TrainingError('there is no labeled task to learn from; label a few first')
+        measured = self._accuracy(dataset, run)
+        (run.directory / MODEL_FILE).write_text(json.dumps(self.counts), encoding='utf-8')
+        (run.directory / SETTINGS_FILE).write_text(json.dumps(self._settings()), encoding='utf-8')
+        return {**measured, 'words': float(len(self.counts))}
+
+    def _count(self, dataset: Dataset, run: Run) -> None:
+        """All examples, or only the new ones where what was counted before still holds."""
         counts: dict[str, Counter[str]] = defaultdict(Counter)
-        total, seen = len(dataset), 0
-        for words, labels in self._labeled(dataset.train, run):
+        changes = dataset.changes
+        goes_on = changes is not None and not (changes.changed or changes.removed) and self._fits(run)
+        if goes_on:
+            stored = json.loads((run.previous.path / MODEL_FILE).read_text(encoding='utf-8'))
+            counts.update({word: Counter(found) for word, found in stored.items()})
+        examples = dataset.only(changes.added) if goes_on else dataset.train
+        total, seen = len(changes.added) if goes_on else len(dataset), 0
+        for words, labels in self._labeled(examples, run):
             for word in words:
                 counts[word].update(labels)
             seen += 1
             run.progress(seen, total)
-        if not seen:
-            raise TrainingError('there is no labeled task to learn from; label a few first')
         self.counts = {word: dict(found) for word, found in counts.items()}
-        measured = self._accuracy(dataset, run)
-        (run.directory / MODEL_FILE).write_text(json.dumps(self.counts), encoding='utf-8')
-        run.log(f'{len(counts)} words counted in {seen} tasks')
-        return {**measured, 'words': float(len(counts))}
+        run.log(f'words of {seen} tasks counted, {"on top of the version before" if goes_on else "from scratch"}')
+
+    def _fits(self, run: Run) -> bool:
+        """Whether the version before was counted in the same way."""
+        settings = run.previous.path / SETTINGS_FILE if run.previous else None
+        return bool(settings and settings.exists() and json.loads(settings.read_text()) == self._settings())
+
+    def _settings(self) -> dict[str, object]:
+        return {'control': self.control.name, 'lower_case': self.param_values['lower_case']}
 
     def close(self) -> None:
         """Forget the counts."""
