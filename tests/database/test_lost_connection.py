@@ -1,5 +1,7 @@
 """A database server that drops its connections, as a failover or a firewall does, ends no training."""
 
+import threading
+
 import pytest
 from django.db import connection
 
@@ -14,6 +16,7 @@ from ml_plugins import MLBackend, Param, Serves
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TASKS = 7
+AWAY_SECONDS = 2.5
 
 
 class Patient(MLBackend):
@@ -38,6 +41,8 @@ class Patient(MLBackend):
             run.progress(step, 3)
         if self.param_values['when'] == 'at the end':
             self.drop_connections()
+        if self.param_values['when'] == 'for seconds':
+            self.close_for_seconds()
         (run.directory / 'model').write_text('x')
         return {'seen': seen}
 
@@ -55,9 +60,19 @@ def enabled(project, owner, inline_plugins, monkeypatch, postgresql, tmp_path, s
             ).fetchall()
         assert dropped
 
+    def allow(allowed):
+        with postgresql.connect() as admin:
+            admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {allowed}')
+
+    def close_for_seconds(self):
+        allow(False)
+        drop_connections(self)
+        threading.Timer(AWAY_SECONDS, allow, [True]).start()
+
     for folder in ('VERSION', 'WORK', 'CACHE', 'LOG'):
         setattr(settings, f'ML_{folder}_DIR', tmp_path / folder.lower())
     monkeypatch.setattr(Patient, 'drop_connections', drop_connections, raising=False)
+    monkeypatch.setattr(Patient, 'close_for_seconds', close_for_seconds, raising=False)
     monkeypatch.setattr(recorder, 'WRITE_EVERY', 0)
     monkeypatch.setattr(datasets, 'PAGE', 2)
     inline_plugins('patient', Patient)
@@ -71,7 +86,7 @@ def enabled(project, owner, inline_plugins, monkeypatch, postgresql, tmp_path, s
     connection.close()
 
 
-@pytest.mark.parametrize('when', ['reading', 'computing', 'at the end'])
+@pytest.mark.parametrize('when', ['reading', 'computing', 'at the end', 'for seconds'])
 def test_training_goes_on_when_connections_are_dropped(enabled, when):
     run = TrainingRun.objects.create(project=enabled, backend='patient', params={'when': when})
     train(run.pk)

@@ -149,7 +149,7 @@ def ask(project, counting, owner, tmp_path):
 
     def request(mode='well'):
         counting.params = {'mode': mode, 'folder': str(tmp_path)}
-        counting.save()
+        counting.save(update_fields=['params'])
         return runs.request_training(project, 'counting', owner)
 
     return request
@@ -164,3 +164,29 @@ def work(queue):
         SimpleWorker([queue], connection=queue.connection).work(burst=True)
 
     return burst
+
+
+@pytest.fixture
+def classifier(project, owner, folders, queue):
+    """The image classifier, enabled on the project; gives a function that adds labeled pictures."""
+    import base64
+
+    from label_studio.ml_host.enabling import services
+    from label_studio.ml_host.upstream import Annotation, Task
+    from tests.e2e.pictures import picture
+
+    services.enable(project, 'image_classifier', owner)
+    made = []
+
+    def add(count):
+        for _ in range(count):
+            place = len(made)
+            name, colour = (('cat', 'red'), ('dog', 'blue'))[place % 2]
+            address = f'data:image/png;base64,{base64.b64encode(picture(colour, place)).decode()}'
+            task = Task.objects.create(project=project, data={'image': address})
+            value = {'from_name': 'choice', 'to_name': 'image', 'type': 'choices', 'value': {'choices': [name]}}
+            Annotation.objects.create(task=task, project=project, completed_by=owner, result=[value])
+            made.append(task)
+        return made[-count:]
+
+    return add

@@ -3,6 +3,7 @@
 import pytest
 
 from label_studio.ml_host.training import dataset as module
+from label_studio.ml_host.training import scanning
 from label_studio.ml_host.training.dataset import DatabaseDataset
 from label_studio.ml_host.training.split import FEWEST_TO_HOLD_OUT, place_of
 
@@ -14,21 +15,31 @@ def test_only_submitted_annotations_count(project, label, owner):
 
     first, second = label(2)
     label(1, was_cancelled=True)
-    Annotation.objects.create(task=first, project=project, completed_by=owner, result=[], ground_truth=True)
+    Annotation.objects.create(task=first, project=project, completed_by=owner, result=[])
     Annotation.objects.create(task=second, project=project, completed_by=owner, result=None, was_cancelled=True)
-    data = DatabaseDataset(project, 0.2)
+    data = DatabaseDataset(project, 0.2, 'all')
     assert len(data) == 2
     examples = {example.task.id: example for example in data}
     assert set(examples) == {first.pk, second.pk}
-    assert [item.ground_truth for item in examples[first.pk].annotations] == [False, True]
+    assert [item.labels('choice') for item in examples[first.pk].annotations] == [['cat'], []]
     assert examples[second.pk].annotation.labels('choice') == ['cat']
     assert examples[second.pk].task.data == {'image': '/1.png'}
 
 
 def test_pages_join_without_a_gap(project, label, monkeypatch, django_assert_num_queries):
     monkeypatch.setattr(module, 'PAGE', 3)
+    monkeypatch.setattr(scanning, 'PAGE', 3)
     tasks = label(8)
     assert [example.task.id for example in DatabaseDataset(project, 0.2)] == [task.pk for task in tasks]
+
+
+def test_only_the_wanted_tasks_are_read(project, label, django_assert_num_queries):
+    tasks = label(6)
+    data = DatabaseDataset(project, 0.2)
+    with django_assert_num_queries(2):
+        found = list(data.only({tasks[4].pk, tasks[1].pk, 10**9}))
+    assert [example.task.id for example in found] == [tasks[1].pk, tasks[4].pk]
+    assert list(data.only(())) == []
 
 
 def test_the_split_is_stable_and_whole(project, label):
@@ -49,7 +60,7 @@ def picked(monkeypatch):
 
     def pick(*tasks):
         places = {task.pk: place / 1000 for place, task in enumerate(tasks)}
-        monkeypatch.setattr(module, 'place_of', lambda project_id, task_id: places.get(task_id, 0.9))
+        monkeypatch.setattr(scanning, 'place_of', lambda project_id, task_id: places.get(task_id, 0.9))
 
     return pick
 
@@ -111,3 +122,9 @@ def test_only_the_annotation_that_is_learned_from_decides(project, label, owner,
 def test_the_share_is_about_right():
     share = sum(place_of(7, task) < 0.2 for task in range(5000)) / 5000
     assert share == pytest.approx(0.2, abs=0.02)
+
+
+def test_also_of_the_first_few_tasks_some_are_held_out():
+    for project in range(1, 50):
+        for first in (10, 70, 4520):
+            assert sum(place_of(project, task) < 0.2 for task in range(first, first + 10)) == 2

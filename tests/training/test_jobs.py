@@ -6,7 +6,8 @@ import pytest
 
 from label_studio.ml_host.logs import run_log_path
 from label_studio.ml_host.models import BackendEvent, FailureRecord, ModelVersion
-from label_studio.ml_host.training import recorder, runs, versions
+from label_studio.ml_host.training import recorder, runs
+from label_studio.ml_host.versions.files import version_files
 from ml_plugins.failures import Stage, failure_log
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,7 +38,7 @@ def test_a_run_ends_with_a_version_in_service(trained, counting, folders):
     counting.refresh_from_db()
     assert counting.in_service == run.version
     assert BackendEvent.objects.filter(action='in_service').count() == 1
-    files = versions.version_files(run.version)
+    files = version_files(run.version)
     assert (files.path / 'sub' / 'counts.json').read_text() == '{"cat": 5}'
     assert list((folders / 'work').iterdir()) == []
     for line in ('printed by the plugin', 'said by the plugin', 'it is blurred', 'Version 1 is in service'):

@@ -36,6 +36,9 @@ class ProjectBackend(models.Model):
         help_text="Upstream's row that shows the plugin as a connected model.",
     )
     in_service = models.ForeignKey('ModelVersion', on_delete=models.SET_NULL, null=True, blank=True, related_name='+')
+    last_version = models.PositiveIntegerField(
+        default=0, help_text='Highest version number that was ever given out; a deleted one is not used again.'
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -70,6 +73,7 @@ class BackendEvent(models.Model):
         ROLLED_BACK = 'rolled_back', 'Rolled back to an earlier version'
         AGREEMENT = 'agreement', 'Agreement with people dropped'
         ARCHIVED = 'archived', 'Version archived'
+        UNARCHIVED = 'unarchived', 'Version taken out of the archive'
         DELETED = 'deleted', 'Version deleted'
         UPLOADED = 'uploaded', 'Version uploaded'
         LEARNING = 'learning', 'Learning while labeling changed'

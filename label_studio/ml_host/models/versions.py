@@ -39,8 +39,14 @@ class ModelVersion(models.Model):
     directory = models.TextField(help_text='Folder with the files, relative to the version directory.')
     digest = models.CharField(max_length=64, help_text='SHA-256 of the manifest of the files.')
     size = models.PositiveBigIntegerField(default=0, help_text='Bytes of all files.')
+    remote = models.TextField(
+        default='',
+        blank=True,
+        help_text='Folder of the files in the version storage; empty: they are only on the disk.',
+    )
     metrics = models.JSONField(default=dict)
     params = models.JSONField(default=dict)
+    label_config = models.TextField(default='', blank=True, help_text='Label config that it was trained for.')
     trained_on = models.PositiveIntegerField(default=0, help_text='Number of labeled tasks trained on.')
     state = models.CharField(max_length=16, choices=State.choices, default=State.CANDIDATE)
     reason = models.TextField(default='', blank=True, help_text='Why it went into service or not, in a sentence.')

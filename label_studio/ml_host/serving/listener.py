@@ -1,4 +1,4 @@
-"""Hear of new versions from the workers and load them before anybody asks."""
+"""Notice other versions in service and load them before anybody asks: heard through Redis, or seen in the database."""
 
 from __future__ import annotations
 
@@ -9,21 +9,26 @@ import time
 
 import django_rq
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import DatabaseError, connection
 from redis.exceptions import RedisError
 
 from label_studio.ml_host.enabling import gate
+from label_studio.ml_host.models import ProjectBackend
 from label_studio.ml_host.serving import host
+from label_studio.ml_host.serving.service import targets
 
 logger = logging.getLogger(__name__)
 
 CHANNEL = 'ml:version'
+# The database is looked at so often, since a message may be lost and Redis may be away.
+LOOK_SECONDS = 1.0
+# A Redis that is away is tried again after so long.
 RETRY_SECONDS = 2.0
 
 
 def start() -> threading.Thread:
-    """Listen in a daemon thread for the life of the web process."""
-    thread = threading.Thread(target=_listen_forever, name='version-listener', daemon=True)
+    """Listen and look in a daemon thread for the life of the web process."""
+    thread = threading.Thread(target=_Listener().run, name='version-listener', daemon=True)
     thread.start()
     return thread
 
@@ -31,29 +36,77 @@ def start() -> threading.Thread:
 def handle(message: bytes | str) -> None:
     """Load the version that a message speaks of."""
     content = json.loads(message)
-    close_old_connections()
-    try:
-        row = gate.active(int(content['project']), str(content['backend']))
-        if row is not None:
-            host.warm(row)
-    finally:
-        close_old_connections()
+    _load(int(content['project']), str(content['backend']))
 
 
-def _listen_forever() -> None:
-    while True:
+def look() -> int:
+    """Load versions in service where this process has another one in memory.
+
+    Returns:
+        How many it began to load, or waits for.
+    """
+    keys = {(model.spec.project_id, model.spec.plugin) for model in host.loaded_models()}
+    projects = {project_id for project_id, _ in keys}
+    if not projects:
+        return 0
+    rows = ProjectBackend.objects.filter(enabled=True, project__in=projects)
+    found = rows.values_list('project', 'backend', 'in_service__number')
+    changed = [
+        (project_id, backend)
+        for project_id, backend, number in found
+        if (project_id, backend) in keys and not host.is_served(project_id, backend, number)
+    ]
+    for project_id, backend in changed:
+        _load(project_id, backend)
+    return len(changed)
+
+
+def _load(project_id: int, backend: str) -> None:
+    targets.forget()
+    row = gate.active(project_id, backend)
+    if row is not None and host.is_wanted(project_id, backend):
+        host.warm(row)
+
+
+class _Listener:
+    """One thread that waits for messages and looks at the database in between."""
+
+    def __init__(self) -> None:
+        self._messages = None
+        self._connect_at = 0.0
+        self._looked_at = 0.0
+
+    def run(self) -> None:
+        while True:
+            try:
+                self._hear()
+                if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+                    self._looked_at = time.monotonic()
+                    look()
+            except DatabaseError as error:
+                logger.debug('The database is away, versions are looked for again soon: %s', error)
+                connection.close()
+            except Exception:
+                logger.exception('A new version could not be loaded')
+
+    def _hear(self) -> None:
+        """Wait for a message until it is time to look, and load what it speaks of."""
+        until = self._looked_at + LOOK_SECONDS
         try:
-            _listen()
-        except RedisError as error:
+            if self._messages is None and time.monotonic() >= self._connect_at:
+                self._messages = self._subscribe()
+            if self._messages is not None:
+                message = self._messages.get_message(timeout=max(0.01, until - time.monotonic()))
+                if message is not None:
+                    handle(message['data'])
+                return
+        except (RedisError, OSError) as error:
             logger.debug('The queue is away, listening again soon: %s', error)
-        except Exception:
-            logger.exception('A message about a new version could not be handled')
-        time.sleep(RETRY_SECONDS)
+            self._messages = None
+            self._connect_at = time.monotonic() + RETRY_SECONDS
+        time.sleep(max(0.0, until - time.monotonic()))
 
-
-def _listen() -> None:
-    connection = django_rq.get_connection(settings.ML_TRAIN_QUEUE)
-    with connection.pubsub(ignore_subscribe_messages=True) as subscription:
-        subscription.subscribe(CHANNEL)
-        for message in subscription.listen():
-            handle(message['data'])
+    def _subscribe(self):
+        messages = django_rq.get_connection(settings.ML_TRAIN_QUEUE).pubsub(ignore_subscribe_messages=True)
+        messages.subscribe(CHANNEL)
+        return messages

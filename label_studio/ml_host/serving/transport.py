@@ -112,6 +112,7 @@ def _predict(name: str, request: Mapping[str, Any]) -> dict[str, Any]:
     row = _active(name, request)
     if host.needs_training(row):
         raise NotServedError(f'{name} has to be trained first: press Train on the ML backends page')
+    row = host.at_hand(row, row.project.label_config)
     files = HostTaskFiles(row.project)
     tasks = [task_from_data(item.get('id'), item.get('data') or {}, files) for item in request['tasks']]
     context = (request.get('params') or {}).get('context')

@@ -19,3 +19,9 @@ class QueueUnavailableError(TrainingError):
     """Redis, which holds the queue, cannot be reached."""
 
     code = 'queue_unavailable'
+
+
+class NotRepeatableError(TrainingError):
+    """A version cannot be trained again to the same result."""
+
+    code = 'not_repeatable'

@@ -7,20 +7,27 @@ import logging
 import os
 import signal
 import threading
+from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from django.conf import settings
 from django.db import connections
 from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.job import Job
 
+from label_studio.ml_host.logs import run_log_path
 from label_studio.ml_host.models import TrainingRun
 from label_studio.ml_host.prelabeling import jobs as prelabeling
 from label_studio.ml_host.training import lifecycle, stopping
-from label_studio.ml_host.training.lifecycle import State
+from label_studio.ml_host.training.checkpoints import remove_if_ended
+from label_studio.ml_host.training.lifecycle import State, process_name
+from label_studio.ml_host.training.limits import Guard
 from label_studio.ml_host.training.queueing import JOB
 from label_studio.ml_host.training.recovery import recover_in_passing
+from label_studio.ml_host.training.run_log import RunLog
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +41,8 @@ class TrainingWorker(Worker):
     is_stopping = False
     # Longest pause between two tries to reach Redis, in seconds.
     max_connection_wait_time = 10.0
-    _current_run_id: int | None = None
+    _trains = False
+    _guard: Guard | None = None
     # Jobs of ours stop when they are asked, and lose nothing.
     _stops_when_asked = False
 
@@ -54,24 +62,33 @@ class TrainingWorker(Worker):
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
         """Second signal: the child ends at once; the run goes back into the queue."""
-        run_id, pid = self._current_run_id, self.horse_pid
+        pid = self.horse_pid
         try:
             super().request_force_stop(signum, frame)
         except SystemExit:
             if pid:
-                self._deal_with_killed(run_id, signal.SIGKILL)
+                self._deal_with_killed(pid, signal.SIGKILL)
             raise
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run a job in a child process of its own."""
         # A child must not share its parent's database connections.
         connections.close_all()
-        self._current_run_id = _run_id(job)
+        self._trains = job.func_name == JOB
         self._stops_when_asked = job.func_name in (JOB, prelabeling.JOB)
         try:
             super().execute_job(job, queue)
         finally:
-            self._current_run_id, self._stops_when_asked = None, False
+            self._end_guard()
+            self._trains = self._stops_when_asked = False
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """As in RQ; a training is watched from here."""
+        super().fork_work_horse(job, queue)
+        if self._trains:
+            kill = partial(self._kill_horse_quietly, signal.SIGKILL)
+            self._guard = Guard(self.horse_pid, kill, settings.ML_TRAINING_MEMORY, settings.ML_TRAINING_TIMEOUT)
+            self._guard.start()
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """The child's life; it ends with its worker and leaves the processor to the web server."""
@@ -80,6 +97,9 @@ class TrainingWorker(Worker):
 
             die_with_parent(signal.SIGKILL, self.pid)
             os.nice(10)
+            # Read when torch is loaded, later. Its threads would wait for each other actively, which takes processors
+            # from the pages and, as soon as somebody else computes, makes a training several times slower.
+            os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')
         except Exception:
             # Nothing may return from here into the parent's loop.
             logger.exception('The child of the worker could not start')
@@ -88,7 +108,7 @@ class TrainingWorker(Worker):
 
     def setup_work_horse_signals(self) -> None:
         """Runs are asked to stop by SIGTERM; any other job ends by it, as in RQ."""
-        if self._current_run_id is not None:
+        if self._trains:
             stopping.install_handlers()
         elif self._stops_when_asked:
             prelabeling.stop_on_signal()
@@ -98,7 +118,7 @@ class TrainingWorker(Worker):
     def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: Any) -> None:
         """The child ended without having written down how: retry, hand back or fail its run."""
         number = os.WTERMSIG(ret_val) if ret_val and os.WIFSIGNALED(ret_val) else 0
-        self._deal_with_killed(_run_id(job), number)
+        self._deal_with_killed(retpid or (self._guard.pid if self._guard else 0), number)
         super().handle_work_horse_killed(job, retpid, ret_val, rusage)
 
     def set_current_job_working_time(self, current_job_working_time: float, pipeline: Any = None) -> None:
@@ -125,26 +145,41 @@ class TrainingWorker(Worker):
                 # Its own children, such as data loaders, are its business while it can act.
                 os.kill(pid, number)
 
-    def _deal_with_killed(self, run_id: int | None, number: int) -> None:
-        if run_id is None:
+    def _end_guard(self) -> None:
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.stop()
+            if guard.exceeded:
+                # RQ may have had nothing to say about it, as it has without Redis.
+                self._deal_with_killed(guard.pid, signal.SIGKILL, guard.exceeded)
+
+    def _deal_with_killed(self, pid: int, number: int, exceeded: str = '') -> None:
+        if not pid:
             return
+        exceeded = exceeded or (self._guard.exceeded if self._guard is not None else '')
         try:
-            run = TrainingRun.objects.filter(pk=run_id, state=State.RUNNING).first()
+            run = TrainingRun.objects.filter(worker=process_name(pid), state=State.RUNNING).first()
             if run is None or not lifecycle.process_is_gone(run.worker):
                 return
-            if self.is_stopping and not run.cancel_requested:
+            if exceeded:
+                _say(run, f'Failed: {exceeded}')
+                lifecycle.finish(run, State.FAILED, exceeded)
+            elif self.is_stopping and not run.cancel_requested:
                 lifecycle.hand_back(run)
             else:
                 lifecycle.retry_or_fail(run, _killed_sentence(number))
+            remove_if_ended(run)
             lifecycle.start_waiting(run)
         except Exception:
-            logger.exception('Training run %s lost its process; it is recovered later', run_id)
+            logger.exception('The training run of process %s lost it; it is recovered later', pid)
         finally:
             connections.close_all()
 
 
-def _run_id(job: Job) -> int | None:
-    return int(job.args[0]) if job.func_name == JOB and job.args else None
+def _say(run: TrainingRun, sentence: str) -> None:
+    log = RunLog(run_log_path(Path(settings.ML_LOG_DIR), run.pk))
+    log.write(sentence)
+    log.close()
 
 
 def _killed_sentence(number: int) -> str:

@@ -9,9 +9,12 @@ from pathlib import Path
 from django.conf import settings
 
 from label_studio.ml_host.logs import run_log_path
-from label_studio.ml_host.models import TrainingRun
+from label_studio.ml_host.models import ModelVersion, ProjectBackend, TrainingRun
 from label_studio.ml_host.training import execute, lifecycle
+from label_studio.ml_host.training.checkpoints import remove_if_ended
 from label_studio.ml_host.training.lifecycle import State
+from label_studio.ml_host.training.order import in_turn
+from label_studio.ml_host.training.reading import patiently
 from label_studio.ml_host.training.reasons import Reason, reason_of
 from label_studio.ml_host.training.recorder import Recorder
 from label_studio.ml_host.training.recovery import recover_lost_runs
@@ -23,22 +26,30 @@ logger = logging.getLogger(__name__)
 
 
 def train(run_id: int) -> None:
-    """Execute one queued run; does nothing when it was cancelled or taken meanwhile.
+    """Execute the waiting run whose turn it is; does nothing when none may begin.
 
-    When another run of the same project and backend is running, this one stays queued: the other one enqueues it
-    when it ends.
+    Args:
+        run_id: The run that was queued; another one may come first.
     """
-    run = lifecycle.claim(run_id)
+    run = _take()
     if run is None and recover_lost_runs():
         # What held the place may have been a lost run.
-        run = lifecycle.claim(run_id)
+        run = _take()
     if run is None:
-        logger.info('Training run %s is not to be started now', run_id)
+        logger.info('No training run is to be started now; run %s was cancelled or waits for another one', run_id)
         return
     try:
         _train(run)
     finally:
         lifecycle.start_waiting(run)
+
+
+def _take() -> TrainingRun | None:
+    for number in in_turn():
+        # Another worker may be quicker.
+        if (run := lifecycle.claim(number)) is not None:
+            return run
+    return None
 
 
 def _train(run: TrainingRun) -> None:
@@ -51,7 +62,7 @@ def _train(run: TrainingRun) -> None:
         recorder = execute.open_recorder(run, log, work)
         with recorder:
             version = execute.train_and_publish(run, recorder, log)
-        log.write(f'Version {version.number} is in service. {_shown(version.metrics)}')
+        log.write(_outcome(run, version))
     except (Exception, SystemExit) as error:
         # The reason is asked for while a full disk is still full; the row is written once there is room again.
         reason, text = reason_of(error), traceback.format_exc()
@@ -60,6 +71,7 @@ def _train(run: TrainingRun) -> None:
     finally:
         execute.remove_work_directory(work)
         log.close()
+        remove_if_ended(run)
 
 
 def _end(
@@ -85,6 +97,18 @@ def _end(
         )
         # Where nothing is broken, the sentence says it all.
         lifecycle.finish(run, State.FAILED, reason.sentence, text if reason.is_defect else '')
+
+
+def _outcome(run: TrainingRun, version: ModelVersion) -> str:
+    """The last line of the log."""
+    serves = patiently(lambda: ProjectBackend.objects.filter(in_service=version).exists())
+    said = f'Version {version.number} is {"in service" if serves else "kept as a candidate"}.'
+    if version.reason:
+        said += f' {version.reason}'
+    if run.repeats is not None:
+        same = 'the same, byte for byte, as' if version.digest == run.repeats.digest else 'not the same as'
+        said += f' Its files are {same} those of version {run.repeats.number}.'
+    return f'{said} {_shown(version.metrics)}'
 
 
 def _shown(metrics: dict[str, float | None]) -> str:

@@ -33,9 +33,9 @@ def place() -> str:
     return f'{socket.gethostname()[:64]}/{space}'
 
 
-def process_name() -> str:
-    """What stands in ``TrainingRun.worker`` while this process works on a run."""
-    return f'{place()}/{os.getpid()}'
+def process_name(pid: int | None = None) -> str:
+    """What stands in ``TrainingRun.worker`` while this process, or another one beside it, works on a run."""
+    return f'{place()}/{pid or os.getpid()}'
 
 
 def process_is_gone(worker: str) -> bool:

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar('T')
 
 # Pauses before the next tries, in seconds; together longer than a restart or a failover takes.
-PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0, 15.0)
+PAUSES = (0.0, 1.0, 2.0, 5.0, 10.0, 15.0, 15.0)
 
 
 def patiently(read: Callable[[], T]) -> T:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from rq.timeouts import JobTimeoutException
 
+from label_studio.ml_host.training.limits import timeout_sentence
 from ml_plugins.exceptions import MLPluginError
 from ml_plugins.failures import describe
 
@@ -40,11 +41,13 @@ def reason_of(error: BaseException) -> Reason:
     if isinstance(error, MLPluginError):
         return Reason(str(error))
     if isinstance(error, JobTimeoutException):
-        return Reason(f'Training took longer than {settings.ML_TRAINING_TIMEOUT} seconds and was ended.')
+        return Reason(timeout_sentence(settings.ML_TRAINING_TIMEOUT))
     if isinstance(error, MemoryError):
         return Reason('The machine has too little memory for this training.', is_defect=True)
     if type(error).__name__ == 'OutOfMemoryError':
-        return Reason(f'The GPU has too little memory for this training: {describe(error)}', is_defect=True)
+        share = settings.ML_TRAINING_GPU_SHARE
+        allowed = f' (ML_TRAINING_GPU_SHARE allows {share:.0%} of it)' if share < 1 else ''
+        return Reason(f'The GPU has too little memory{allowed} for this training: {describe(error)}', is_defect=True)
     return Reason(describe(error), is_defect=True)
 
 

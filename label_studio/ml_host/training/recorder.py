@@ -40,6 +40,7 @@ class Recorder:
         log: Its log file.
         directory: Private and empty work directory.
         cache_directory: Kept between the runs of one project and backend.
+        checkpoint_directory: Kept between the attempts at this run.
         device: Where to compute.
         previous: The version in service, or None.
     """
@@ -50,11 +51,14 @@ class Recorder:
         log: RunLog,
         directory: Path,
         cache_directory: Path,
+        checkpoint_directory: Path,
         device: str = 'cpu',
         previous: VersionFiles | None = None,
     ) -> None:
         self.directory = directory
         self.cache_directory = cache_directory
+        self.checkpoint_directory = checkpoint_directory
+        self.seed = run.seed
         self.device = device
         self.previous = previous
         self.flags = StopFlags()

@@ -7,31 +7,40 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from label_studio.ml_host.models import TrainingRun
-from label_studio.ml_host.training.errors import CannotTrainError, NotEnabledError, QueueUnavailableError
+from label_studio.ml_host.models import ModelVersion, TrainingRun
+from label_studio.ml_host.training.errors import (
+    CannotTrainError,
+    NotEnabledError,
+    NotRepeatableError,
+    QueueUnavailableError,
+)
 from label_studio.ml_host.training.lifecycle import State
 from label_studio.ml_host.training.queueing import check_queue, enqueue, remove_jobs
 from label_studio.ml_host.training.recovery import recover_lost_runs
+from label_studio.ml_host.training.repeating import check_repeatable, create_repeat
 from ml_plugins.exceptions import MLPluginError, TrainingError
 
 __all__ = [
     'CannotTrainError',
     'NotEnabledError',
+    'NotRepeatableError',
     'QueueUnavailableError',
     'TrainingError',
     'cancel',
     'recover_lost_runs',
+    'repeat',
     'request_training',
 ]
 
 
-def request_training(project: Any, backend: str, user: Any = None) -> TrainingRun:
+def request_training(project: Any, backend: str, user: Any = None, trigger: str = '') -> TrainingRun:
     """Queue a training run, or return the one that is waiting already.
 
     Args:
         project: Upstream's project.
         backend: Name of the plugin.
         user: Who asked; None for the server itself.
+        trigger: What led to it, such as "10 new labels"; empty for a person.
 
     Raises:
         NotEnabledError: The backend is not enabled on the project.
@@ -44,15 +53,49 @@ def request_training(project: Any, backend: str, user: Any = None) -> TrainingRu
     while True:
         run = waiting.first()
         if run is not None:
+            if user is not None and run.created_by_id is None:
+                # Somebody waits for it now, so it goes before those that nobody waits for.
+                waiting.filter(pk=run.pk).update(created_by=user)
+                run.created_by = user
             return run
         try:
             with transaction.atomic():
-                run = TrainingRun.objects.create(project=project, backend=backend, created_by=user, params=params)
+                run = TrainingRun.objects.create(
+                    project=project, backend=backend, created_by=user, params=params, trigger=trigger
+                )
             break
         except IntegrityError:
             # Somebody else was quicker; their run is the answer, unless a worker has taken it by now.
             continue
     # A worker must not look for the row before it is committed.
+    transaction.on_commit(lambda: _start(run, user))
+    return run
+
+
+def repeat(version: ModelVersion, user: Any = None) -> TrainingRun:
+    """Queue a run that trains a version again, to the same result; what comes out waits as a candidate.
+
+    Args:
+        version: What to train again.
+        user: Who asked.
+
+    Raises:
+        NotRepeatableError: Something that it was trained on is not there any more, or another run is waiting.
+        NotEnabledError: The backend is not enabled on the project.
+        CannotTrainError: The backend has no ``fit``.
+        QueueUnavailableError: Redis cannot be reached; no run is left behind.
+    """
+    _trainable(version.project, version.backend)
+    check_repeatable(version)
+    check_queue()
+    try:
+        with transaction.atomic():
+            run = create_repeat(version, user)
+    except IntegrityError:
+        raise NotRepeatableError(
+            f'Version {version.number} cannot be trained again now: another training of "{version.backend}" is '
+            'waiting. Try again when that has begun, or cancel it.'
+        ) from None
     transaction.on_commit(lambda: _start(run, user))
     return run
 
@@ -99,4 +142,5 @@ def _start(run: TrainingRun, user: Any) -> None:
 def _audit(run: TrainingRun, action: str, user: Any) -> None:
     from label_studio.ml_host.enabling import services
 
-    services.audit(run.project, run.backend, action, user, run=run.pk)
+    trigger = {'trigger': run.trigger} if run.trigger else {}
+    services.audit(run.project, run.backend, action, user, run=run.pk, **trigger)

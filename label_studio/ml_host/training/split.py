@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 
 from ml_plugins.types import Annotation
 
 # Of fewer labeled tasks nothing is held out: learning needs all of them, and a share of so few measures nothing.
 FEWEST_TO_HOLD_OUT = 10
+_BLOCK = 10
 
 Label = tuple[str, str]
 # What a task has to which no label applies; telling it from the others has to be learned too.
@@ -16,7 +18,24 @@ _NO_LABEL: frozenset[Label] = frozenset({('', '')})
 
 
 def place_of(project_id: int, task_id: int) -> float:
-    """A task's fixed place in 0..1; it depends on nothing but the two numbers."""
+    """A task's fixed place in 0..1; it depends on nothing but the two numbers.
+
+    Of ten tasks with consecutive numbers one lies in each tenth, which one a hash says: also of a project's first few
+    tasks some are held out.
+    """
+    block, place = divmod(task_id, _BLOCK)
+    return (_tenths(project_id, block)[place] + _hash(project_id, task_id)) / _BLOCK
+
+
+@lru_cache(maxsize=1024)
+def _tenths(project_id: int, block: int) -> tuple[int, ...]:
+    """The tenth of each of ten consecutive tasks."""
+    tasks = range(block * _BLOCK, (block + 1) * _BLOCK)
+    order = sorted(tasks, key=lambda task_id: _hash(project_id, task_id))
+    return tuple(order.index(task_id) for task_id in tasks)
+
+
+def _hash(project_id: int, task_id: int) -> float:
     digest = hashlib.sha256(f'{project_id}:{task_id}'.encode()).digest()
     return int.from_bytes(digest[:8], 'big') / 2**64
 

@@ -12,9 +12,10 @@ from django.db import connections
 from redis.exceptions import RedisError
 from rq.worker import StopRequested
 
+from label_studio.ml_host.training.checkpoints import remove_stale_checkpoints
 from label_studio.ml_host.training.forking import TrainingWorker
 from label_studio.ml_host.training.recovery import recover_in_passing
-from label_studio.ml_host.training.versions import remove_stale_work
+from label_studio.ml_host.versions.work import remove_stale_work
 
 __all__ = ['TrainingWorker', 'run_worker']
 
@@ -49,6 +50,9 @@ def run_worker(queues: Sequence[str] | None = None, burst: bool = False, supervi
         except (RedisError, StopRequested) as error:
             logger.warning('The worker lost the queue: %s', error)
         finally:
+            if worker.pubsub_thread is not None:
+                # RQ leaves it behind, trying for ever, when it could not say goodbye to Redis.
+                worker.pubsub_thread.stop()
             # The handlers belong to the worker that just ended.
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -89,6 +93,7 @@ def _connected(names: list[str], burst: bool) -> TrainingWorker | None:
 def _clean() -> None:
     try:
         remove_stale_work()
+        remove_stale_checkpoints()
     except Exception:
         logger.exception('Old work directories could not be removed')
     finally:

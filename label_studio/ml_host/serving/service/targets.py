@@ -70,7 +70,10 @@ def target_of(user: Any, query: Mapping[str, str], project_id: int | None = None
             f'Several backends could answer: {_listed(rows)}. Choose with ?project= or ?backend=.'
         )
     row = rows[0]
-    version = _version(row, query.get('version', ''))
+    wanted = query.get('version', '')
+    if not wanted and not host.needs_training(row):
+        row = host.at_hand(row, row.project.label_config)
+    version = _version(row, wanted)
     if version is None and registry.get(row.backend).backend_class().needs_training:
         raise NotTrainedError(f'{row.backend} has to be trained on project {row.project_id} before it can predict.')
     spec = host.spec_for(row, row.project.label_config, version)

@@ -12,6 +12,8 @@ from ml_plugins.exceptions import ModelVersionError, TrainingError
 
 MANIFEST = 'manifest.json'
 FILES = 'files'
+# Beside the manifest, of what is in the version storage as well: its folder there.
+_COPY_OF = 'remote'
 _ADVICE = 'Put another version in service, or train again.'
 
 
@@ -92,3 +94,24 @@ def verify(folder: Path, digest: str, name: str) -> Path:
         if not intact:
             raise ModelVersionError(f'Version {name} is damaged: its file {file} was changed after training. {_ADVICE}')
     return folder / FILES
+
+
+def mark_copy(folder: Path, key: str) -> None:
+    """Note that a folder's content is in the version storage too, or is about to be."""
+    (folder / _COPY_OF).write_text(key, encoding='utf-8')
+
+
+def copy_of(folder: Path) -> str | None:
+    """The folder in the version storage that a local one is a copy of; None for one that is only here."""
+    try:
+        return (folder / _COPY_OF).read_text(encoding='utf-8')
+    except OSError:
+        return None
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of a folder's files, as its manifest says; 0 for one without."""
+    try:
+        return sum(item['size'] for item in json.loads((folder / MANIFEST).read_bytes()).values())
+    except (OSError, ValueError):
+        return 0
