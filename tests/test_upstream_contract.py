@@ -26,6 +26,23 @@ def test_seam_is_in_place_and_has_a_replacement(seam):
     assert seam.why.endswith('.')
 
 
+@pytest.mark.parametrize('seam', [seam for seam in SEAMS if seam.receives], ids=lambda seam: seam.target)
+def test_replaced_receiver_hears_its_signal_no_more(seam):
+    signal, sender = (upstream._member(*upstream._resolve(path)) for path in seam.receives)
+    name = seam.target.rpartition(':')[2]
+    heard_by = [receiver for receiver in signal._live_receivers(sender)[0] if receiver.__name__ == name]
+    assert [getattr(receiver, 'is_seam', False) for receiver in heard_by] == [True]
+
+
+def test_seam_of_a_function_that_receives_nothing_says_where():
+    from django.core.exceptions import ImproperlyConfigured
+
+    signal = ('django.db.models.signals:post_save', 'tasks.models:Annotation')
+    seam = Seam('tasks.models:update_task_stats', 'a:b', ('task',), 'Reason.', signal)
+    with pytest.raises(ImproperlyConfigured, match=r'tasks\.models:update_task_stats does not receive'):
+        upstream._receive_instead(seam, len, len)
+
+
 @pytest.mark.parametrize('name', sorted(NAMES))
 def test_name_of_upstream_resolves(name):
     assert getattr(upstream, name) is not None

@@ -79,12 +79,14 @@ class Seam:
         replacement: ``"module:function"`` of ours; called with the original first, then the call's own arguments.
         parameters: Names of the original's parameters that the replacement relies on, in order.
         why: The reason, in a sentence.
+        receives: For a receiver of a signal, where the signal and its sender are, as ``"module:name"``.
     """
 
     target: str
     replacement: str
     parameters: tuple[str, ...]
     why: str
+    receives: tuple[str, str] | None = None
 
 
 SEAMS: tuple[Seam, ...] = (
@@ -131,6 +133,12 @@ SEAMS: tuple[Seam, ...] = (
         'Health, setup and some forty SQL statements a prediction are not needed in process.',
     ),
     Seam(
+        'ml.models:MLBackend.train',
+        'label_studio.ml_host.learning.seams:train',
+        ('self',),
+        'Upstream trains every backend of a project within the request of an annotator; plugins learn in background.',
+    ),
+    Seam(
         'ml.serializers:MLBackendSerializer.validate_url',
         'label_studio.ml_host.serving.transport:validate_url',
         ('self', 'value'),
@@ -149,6 +157,12 @@ SEAMS: tuple[Seam, ...] = (
         'The model is loaded when a project is entered, so that the first task already opens with a prediction.',
     ),
     Seam(
+        'projects.serializers:ProjectSerializer.update',
+        'label_studio.ml_host.learning.seams:project_changed',
+        ('self', 'instance', 'validated_data'),
+        "Upstream's training switch and learning while labeling are one thing.",
+    ),
+    Seam(
         'tasks.api:AnnotationsListAPI.perform_create',
         'label_studio.ml_host.prelabeling.seams:annotation_created',
         ('self', 'ser'),
@@ -165,6 +179,13 @@ SEAMS: tuple[Seam, ...] = (
         'label_studio.ml_host.prelabeling.seams:predictions_for_stream',
         ('self',),
         'The label stream predicts within a time budget and with few statements.',
+    ),
+    Seam(
+        'tasks.models:update_ml_backend',
+        'label_studio.ml_host.learning.seams:annotation_saved',
+        ('sender', 'instance'),
+        'Upstream counts all annotations of the project with each that is saved, also where only plugins would learn.',
+        receives=('django.db.models.signals:post_save', 'tasks.models:Annotation'),
     ),
     Seam(
         'webhooks.serializers:WebhookSerializer.validate_url',
@@ -245,3 +266,12 @@ def install_seams() -> None:
         check_seam(seam)
         wrapped = _wrap(function, seam.replacement)
         _put(owner, name, staticmethod(wrapped) if isinstance(current, staticmethod) else wrapped)
+        if seam.receives is not None:
+            _receive_instead(seam, function, wrapped)
+
+
+def _receive_instead(seam: Seam, original: Callable[..., Any], wrapped: Callable[..., Any]) -> None:
+    signal, sender = (_member(*_resolve(path)) for path in seam.receives)
+    if not signal.disconnect(original, sender=sender):
+        raise ImproperlyConfigured(f'Upstream changed: {seam.target} does not receive {seam.receives}. {seam.why}')
+    signal.connect(wrapped, sender=sender, dispatch_uid=seam.target)

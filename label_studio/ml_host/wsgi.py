@@ -8,7 +8,7 @@ from django.core.wsgi import get_wsgi_application  # noqa: E402
 
 application = get_wsgi_application()
 
-from label_studio.ml_host.prelabeling import serving  # noqa: E402
+from label_studio.ml_host.serving import background  # noqa: E402
 from label_studio.ml_host.serving.service.direct import with_short_way  # noqa: E402
 
-application = serving.serving(with_short_way(application))
+application = background.serving(with_short_way(application))

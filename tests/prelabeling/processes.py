@@ -50,9 +50,13 @@ class Processes:
         """Start a web server; returns its process id."""
         return self._spawn('serve', port=port, **options)
 
-    def work(self, burst: bool = False) -> int:
+    def work(self, burst: bool = False, queue: str = 'ml_predict') -> int:
         """Start a worker; returns its process id."""
-        return self._spawn('work', burst=burst)
+        return self._spawn('work', burst=burst, queue=queue)
+
+    def do(self, command: str, **arguments) -> dict:
+        """Call one of the functions of `web_process.py`."""
+        return self._ask(command, **arguments)
 
     def kill(self, pid: int) -> None:
         """SIGKILL, and wait until it is gone."""
@@ -69,10 +73,10 @@ class Processes:
         self._ask('wait', pid=pid)
         self._running.remove(pid)
 
-    def until(self, check, seconds: float = 60.0) -> dict:
+    def until(self, check, seconds: float = 60.0, command: str = 'report') -> dict:
         """Report until a check on the report holds."""
         end = time.monotonic() + seconds
-        while not check(found := self.report()):
+        while not check(found := self._ask(command)):
             assert time.monotonic() < end, (found, self.log_path.read_text()[-3000:])
             time.sleep(0.1)
         return found

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from label_studio.ml_host.cli.worker import _default_queues
-from label_studio.ml_host.prelabeling.serving import serving
+from label_studio.ml_host.serving.background import serving
 from tests.e2e.server import free_port
 from tests.prelabeling.processes import Processes
 
@@ -91,8 +91,8 @@ def test_any_wsgi_server_looks_after_runs(start):
 
 def test_a_forked_wsgi_process_looks_after_runs_from_its_first_request_on(monkeypatch):
     started = []
-    monkeypatch.setattr('label_studio.ml_host.prelabeling.serving.conductor.start', lambda: started.append(os.getpid()))
-    monkeypatch.setattr('label_studio.ml_host.prelabeling.serving.START_SECONDS', 0.5)
+    monkeypatch.setattr('label_studio.ml_host.serving.background.start', lambda: started.append(os.getpid()))
+    monkeypatch.setattr('label_studio.ml_host.serving.background.START_SECONDS', 0.5)
     application = serving(lambda environ, start_response: [b'fine'])
     child = os.fork()
     if child == 0:

@@ -8,7 +8,9 @@ from django.test.utils import CaptureQueriesContext
 
 from label_studio.ml_host.enabling import services
 from label_studio.ml_host.models import ModelVersion, ProjectBackend
+from label_studio.ml_host.serving import host
 from label_studio.ml_host.upstream import Prediction, Task
+from ml_plugins.types import VersionFiles
 from tests.inline_plugins import ConstantBackend
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -76,7 +78,53 @@ def test_a_new_version_predicts_again_and_hides_the_old_prediction(enabled, open
     row.in_service = ModelVersion.objects.create(project=enabled, backend='constant', number=1, directory='none')
     row.save()
     monkeypatch.setattr('label_studio.ml_host.serving.host._version_files', lambda version: None)
-    assert [item['model_version'] for item in open_task(task)] == ['constant-v1']
+    # Until it is loaded the version before answers, and says so.
+    seen = []
+    assert eventually(
+        lambda: (
+            seen.append([item['model_version'] for item in open_task(task)])
+            or len(seen[-1]) != 1
+            or seen[-1] == ['constant-v1']
+        )
+    )
+    assert seen[-1] == ['constant-v1']
+    assert all(shown == ['constant-v0 (old version)'] for shown in seen[:-1])
+
+
+class Silent(ConstantBackend):
+    """Has nothing to say once there is a version."""
+
+    def predict(self, tasks, interaction=None):
+        return [None for _ in tasks] if self.version else super().predict(tasks, interaction)
+
+
+def test_a_prediction_of_an_older_version_says_so_and_stays_as_it_is(
+    project, owner, api, inline_plugins, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(
+        'label_studio.ml_host.serving.host._version_files', lambda version: VersionFiles(1, tmp_path, {})
+    )
+    inline_plugins('silent', Silent)
+    row = services.enable(project, 'silent', owner)
+    task = make_task(project)
+
+    def shown():
+        return [item['model_version'] for item in api.get(f'/api/tasks/{task.pk}/').json()['predictions']]
+
+    assert shown() == ['silent-v0']
+    Prediction.objects.create(task=task, project=project, model_version='imported', result=[])
+    row.in_service = ModelVersion.objects.create(project=project, backend='silent', number=1, directory='none')
+    row.save()
+    assert sorted(shown()) == ['imported', 'silent-v0 (old version)']
+    assert eventually(lambda: host.is_served(project.pk, 'silent', 1))
+    assert sorted(shown()) == ['imported', 'silent-v0 (old version)']
+    # Also where another model is selected, or none.
+    project.refresh_from_db()
+    for fields in ({'model_version': 'imported'}, {'show_collab_predictions': False}):
+        type(project).objects.filter(pk=project.pk).update(**fields)
+        assert sorted(shown()) == ['imported', 'silent-v0 (old version)']
+    assert api.get(f'/api/projects/{project.pk}/next').json()['predictions'] == []
+    assert sorted(Prediction.objects.values_list('model_version', flat=True)) == ['imported', 'silent-v0']
 
 
 def test_at_most_three_more_statements_than_when_disabled(project, owner, api, open_task, constant):

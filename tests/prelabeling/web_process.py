@@ -42,6 +42,10 @@ class Sleepy(MLBackend):
             time.sleep(pause / 1000)
         return [Prediction([self.region], score=0.9) for _ in tasks]
 
+    def fit(self, dataset, run):
+        (run.directory / 'labels').write_text(str(len(dataset)))
+        return {}
+
 
 register('sleepy', Sleepy)
 
@@ -67,6 +71,42 @@ def start_run(project: int) -> dict:
     from label_studio.ml_host.upstream import Project
 
     return {'run': runs.start(Project.objects.get(pk=project), 'sleepy').pk}
+
+
+def learn(project: int, after_labels: int) -> dict:
+    """Switch learning on."""
+    from label_studio.ml_host.learning import services
+    from label_studio.ml_host.upstream import Project
+
+    settings = {'after_labels': after_labels, 'every_minutes': 0}
+    return services.set_learning(Project.objects.get(pk=project), 'sleepy', True, settings).learning
+
+
+def label(project: int, count: int) -> dict:
+    """Label the last tasks, as an import does: past the signals."""
+    from label_studio.ml_host.upstream import Annotation, Task
+
+    value = {'from_name': 'choice', 'to_name': 'text', 'type': 'choices', 'value': {'choices': ['dog']}}
+    tasks = list(Task.objects.filter(project=project, is_labeled=False).order_by('-id')[:count])
+    Annotation.objects.bulk_create([Annotation(task=task, project_id=project, result=[value]) for task in tasks])
+    Task.objects.filter(pk__in=[task.pk for task in tasks]).update(is_labeled=True)
+    return {'labeled': len(tasks)}
+
+
+def learned() -> dict:
+    """Trainings, the version in service, and how many tasks each version predicted."""
+    from django.db.models import Count
+
+    from label_studio.ml_host.models import ProjectBackend, TrainingRun
+    from label_studio.ml_host.upstream import Prediction as StoredPrediction
+
+    row = ProjectBackend.objects.select_related('in_service').get()
+    made = StoredPrediction.objects.values('model_version').annotate(number=Count('id'))
+    return {
+        'runs': list(TrainingRun.objects.order_by('id').values_list('state', 'trigger', 'error')),
+        'in_service': row.in_service.number if row.in_service else None,
+        'predicted': dict(made.values_list('model_version', 'number')),
+    }
 
 
 def report() -> dict:
@@ -117,12 +157,12 @@ def serve(port: int, ready, begins: bool = True) -> None:
         conductor.stop()
 
 
-def work(burst: bool, ready) -> None:
-    """A worker of the queues."""
+def work(burst: bool, queue: str, ready) -> None:
+    """A worker of one of the queues."""
     from label_studio.ml_host.training.worker import run_worker
 
     ready()
-    run_worker(['ml_predict'], burst=burst)
+    run_worker([queue], burst=burst)
 
 
 def _fork(name: str, arguments: dict) -> dict:

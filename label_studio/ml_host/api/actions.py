@@ -5,15 +5,18 @@ Each function raises an `MLPluginError` with a sentence for the person when it c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from label_studio.ml_host.enabling import gate, services
 from label_studio.ml_host.models import BackendEvent, ModelVersion, PrelabelRun, ProjectBackend, TrainingRun
 from ml_plugins.exceptions import MLPluginError, PluginBrokenError
 from ml_plugins.failures import Stage, describe, record_failure
 from ml_plugins.registry import registry
+
+if TYPE_CHECKING:
+    from label_studio.ml_host.versions.package import Download
 
 
 @contextmanager
@@ -53,6 +56,14 @@ def train(project, backend: str, user=None) -> TrainingRun:
     return runs.request_training(project, backend, user)
 
 
+def repeat_version(version: ModelVersion, user=None) -> TrainingRun:
+    """Train a version once more: from the same annotations, with the same parameters and seed."""
+    from label_studio.ml_host.training import runs
+
+    with plugin_code(version.backend, version.project_id):
+        return runs.repeat(version, user)
+
+
 def cancel(run: TrainingRun, user=None) -> None:
     """Stop a training that waits or runs."""
     from label_studio.ml_host.training import runs
@@ -62,9 +73,45 @@ def cancel(run: TrainingRun, user=None) -> None:
 
 def put_in_service(version: ModelVersion, user=None) -> None:
     """Make predictions come from this version from now on."""
-    from label_studio.ml_host.training import versions
+    from label_studio.ml_host.versions import service
 
-    versions.put_in_service(version, user)
+    service.put_in_service(version, user)
+
+
+def archive_version(version: ModelVersion, user=None) -> None:
+    """Put a version aside: it is kept, and does not go into service."""
+    from label_studio.ml_host.versions import service
+
+    service.archive(version, user)
+
+
+def unarchive_version(version: ModelVersion, user=None) -> None:
+    """Make a version that was put aside a candidate again."""
+    from label_studio.ml_host.versions import service
+
+    service.unarchive(version, user)
+
+
+def delete_version(version: ModelVersion, user=None) -> None:
+    """Remove a version with its files."""
+    from label_studio.ml_host.versions import service
+
+    service.delete(version, user)
+
+
+def download_version(version: ModelVersion) -> Download:
+    """A version as one file that another server takes."""
+    from label_studio.ml_host.versions import package
+
+    return package.download(version)
+
+
+def upload_version(project, backend: str, file: BinaryIO, user=None) -> ModelVersion:
+    """Add a version from a file that `download_version` made, here or on another server; it becomes a candidate."""
+    from label_studio.ml_host.versions import uploading
+
+    with plugin_code(backend, project.pk):
+        return uploading.upload(project, backend, file, user)
 
 
 def reset_breaker(project, backend: str, user=None) -> None:
@@ -134,3 +181,12 @@ def set_prelabel_new(project, backend: str, on: bool, user=None) -> None:
             f'ML backend "{backend}" is not enabled on project {project.pk}; enable it on the ML backends page.'
         )
     runs.set_prelabel_new(row, on, user)
+
+
+def set_learning(
+    project, backend: str, on: bool | None, values: Mapping[str, Any] | None = None, user=None
+) -> ProjectBackend:
+    """Switch learning while labeling on or off, or change how a backend learns; None leaves the switch as it is."""
+    from label_studio.ml_host.learning import services as learning
+
+    return learning.set_learning(project, backend, on, values or {}, user)

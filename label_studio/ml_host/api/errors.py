@@ -5,8 +5,10 @@ from __future__ import annotations
 from rest_framework import status
 from rest_framework.response import Response
 
+from label_studio.ml_host.learning.settings import LearningSettingsError
 from label_studio.ml_host.prelabeling.choices import ChoiceError
 from label_studio.ml_host.prelabeling.errors import PrelabelError
+from label_studio.ml_host.versions.errors import UploadError, UploadTooLargeError
 from ml_plugins import exceptions as errors
 
 _STATUS: dict[type[errors.MLPluginError], int] = {
@@ -17,13 +19,16 @@ _STATUS: dict[type[errors.MLPluginError], int] = {
     errors.TrainingError: status.HTTP_409_CONFLICT,
     errors.TrainingCancelledError: status.HTTP_409_CONFLICT,
     errors.ModelVersionError: status.HTTP_409_CONFLICT,
+    UploadError: status.HTTP_400_BAD_REQUEST,
+    UploadTooLargeError: status.HTTP_413_REQUEST_ENTITY_TOO_LARGE,
     PrelabelError: status.HTTP_409_CONFLICT,
     ChoiceError: status.HTTP_400_BAD_REQUEST,
+    LearningSettingsError: status.HTTP_400_BAD_REQUEST,
     # The plugin or the server is at fault, not the request.
     errors.MLPluginError: status.HTTP_503_SERVICE_UNAVAILABLE,
 }
-# Trainings that fail because the server lacks something, by code.
-_UNAVAILABLE = frozenset({'queue_unavailable'})
+# What fails because the server lacks something, by code.
+_UNAVAILABLE = frozenset({'queue_unavailable', 'version_storage'})
 
 
 def status_of(error: errors.MLPluginError) -> int:

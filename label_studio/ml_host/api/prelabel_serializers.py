@@ -43,6 +43,7 @@ class PrelabelRunSerializer(serializers.ModelSerializer):
             'error',
             'skip_predicted',
             'skip_labeled',
+            'refresh',
             'cancel_requested',
             'created_by',
             'created_at',

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
 from label_studio.ml_host.api.fields import Flag, StrictSerializer
-from label_studio.ml_host.models import ModelVersion, TrainingRun
+from label_studio.ml_host.learning.settings import LearningSettingsError
+from label_studio.ml_host.models import TrainingRun
 
 
 class PluginFailureSerializer(serializers.Serializer):
@@ -35,32 +37,6 @@ class PluginSerializer(serializers.Serializer):
         return str(plugin.config.description) if plugin.is_usable else ''
 
 
-class ModelVersionSerializer(serializers.ModelSerializer):
-    """One trained version."""
-
-    label = serializers.CharField(read_only=True)
-    in_service = serializers.SerializerMethodField()
-
-    class Meta:
-        model = ModelVersion
-        fields: ClassVar = [
-            'id',
-            'number',
-            'label',
-            'in_service',
-            'metrics',
-            'params',
-            'trained_on',
-            'size',
-            'digest',
-            'created_at',
-        ]
-
-    def get_in_service(self, version) -> bool:
-        """Whether predictions come from this version."""
-        return version.pk == self.context.get('in_service_id')
-
-
 class TrainingRunSerializer(serializers.ModelSerializer):
     """One training run."""
 
@@ -73,6 +49,7 @@ class TrainingRunSerializer(serializers.ModelSerializer):
             'id',
             'backend',
             'state',
+            'trigger',
             'percent',
             'done',
             'total',
@@ -107,6 +84,8 @@ class BackendStateSerializer(serializers.Serializer):
     params = serializers.DictField(help_text='Parameters in force, defaults filled in.')
     version_in_service = serializers.IntegerField(allow_null=True)
     prelabel_new = serializers.BooleanField(help_text='Whether new tasks are pre-labeled by themselves.')
+    switched_off = serializers.CharField(help_text='Why the server disabled it by itself; empty when a person did it.')
+    learning = serializers.DictField(help_text='Whether it learns while people label ("on"), and how.')
     circuit_breaker = serializers.CharField(allow_null=True, help_text='State of the breaker; null when all is well.')
     latest_run = TrainingRunSerializer(allow_null=True)
 
@@ -116,6 +95,10 @@ class BackendChangeSerializer(StrictSerializer):
 
     enabled = Flag(required=False)
     prelabel_new = Flag(required=False, help_text='Pre-label tasks that are imported or synced from now on.')
+    learning = serializers.DictField(
+        required=False,
+        help_text='Learning while labeling: "on" is the switch, the others are settings; what is left out stays.',
+    )
     params = serializers.DictField(
         required=False, help_text='Replaces all parameters of the project; names left out go back to their default.'
     )
@@ -126,3 +109,15 @@ class ErrorSerializer(serializers.Serializer):
 
     detail = serializers.CharField()
     code = serializers.CharField()
+
+
+def learning_change(sent: Mapping[str, Any]) -> tuple[bool | None, dict[str, Any]]:
+    """The switch and the settings in what PATCH got under ``learning``.
+
+    Raises:
+        LearningSettingsError: The switch is neither true nor false.
+    """
+    on = sent.get('on')
+    if on is not None and not isinstance(on, bool):
+        raise LearningSettingsError(f'learning.on: {on!r} must be true or false')
+    return on, {name: value for name, value in sent.items() if name != 'on'}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from label_studio.ml_host.enabling import services
+from label_studio.ml_host.enabling import misfit, services
+from label_studio.ml_host.learning.settings import LearningSettings
 from label_studio.ml_host.models import ProjectBackend, TrainingRun
 from ml_plugins.backend import MLBackend
 from ml_plugins.discovery import Candidate
@@ -26,6 +27,7 @@ class BackendState:
         installed: False for a row whose package was uninstalled.
         import_error: Why the backend class cannot be imported; empty when it can.
         why_not: Why the plugin cannot be enabled on this project; empty when it can.
+        switched_off: Why the server switched it off by itself; empty when it is on or a person did it.
         params: Parameters in force, defaults filled in.
     """
 
@@ -35,6 +37,7 @@ class BackendState:
     installed: bool = True
     import_error: str = ''
     why_not: str = ''
+    switched_off: str = ''
     can_train: bool = False
     param_list: tuple[Param, ...] = ()
     params: dict[str, Any] = field(default_factory=dict)
@@ -82,6 +85,12 @@ class BackendState:
         return self.row is not None and self.row.enabled and self.row.prelabel_new
 
     @property
+    def learning(self) -> dict[str, Any]:
+        """Whether it learns while people label, and how."""
+        stored = self.row.learning if self.row is not None else {}
+        return {'on': self.enabled and self.row.learns, **asdict(LearningSettings.of(stored))}
+
+    @property
     def version_in_service(self) -> int | None:
         """Number of the version that predictions come from."""
         version = self.row.in_service if self.row is not None else None
@@ -126,6 +135,7 @@ def _state(project, plugin: Plugin, row: ProjectBackend | None, installed: bool)
         project,
         row,
         why_not=services.why_not(project, plugin),
+        switched_off=misfit.reason_of(row),
         can_train=backend_class.can_fit(),
         param_list=tuple(backend_class.params),
         params={param.name: saved.get(param.name, param.default) for param in backend_class.params},

@@ -2,10 +2,11 @@
 
 from django.urls import path, re_path
 
-from label_studio.ml_host.api import metrics, predict, prelabel, views
+from label_studio.ml_host.api import metrics, predict, prelabel, quality, versions, views
 
 _BACKEND = 'api/projects/<int:pk>/ml-backends/<slug:name>/'
 _PRELABEL = f'{_BACKEND}prelabel-runs/'
+_VERSION = f'{_BACKEND}versions/<int:number>/'
 
 urlpatterns = [
     re_path(r'^metrics/ml/?$', metrics.MetricsAPI.as_view(), name='ml-metrics'),
@@ -18,12 +19,18 @@ urlpatterns = [
     path(f'{_BACKEND}runs/<int:run>/', views.RunAPI.as_view(), name='ml-run'),
     path(f'{_BACKEND}runs/<int:run>/cancel/', views.RunCancelAPI.as_view(), name='ml-run-cancel'),
     path(f'{_BACKEND}runs/<int:run>/log/', views.RunLogAPI.as_view(), name='ml-run-log'),
-    path(f'{_BACKEND}versions/', views.VersionListAPI.as_view(), name='ml-version-list'),
+    path(f'{_BACKEND}versions/', versions.VersionListAPI.as_view(), name='ml-version-list'),
+    path(_VERSION, versions.VersionAPI.as_view(), name='ml-version'),
+    path(f'{_VERSION}put-in-service/', versions.VersionInServiceAPI.as_view(), name='ml-version-in-service'),
+    path(f'{_VERSION}archive/', versions.VersionArchiveAPI.as_view(), name='ml-version-archive'),
+    path(f'{_VERSION}unarchive/', versions.VersionUnarchiveAPI.as_view(), name='ml-version-unarchive'),
+    path(f'{_VERSION}download/', versions.VersionDownloadAPI.as_view(), name='ml-version-download'),
     path(
-        f'{_BACKEND}versions/<int:number>/put-in-service/',
-        views.VersionInServiceAPI.as_view(),
-        name='ml-version-in-service',
+        f'{_BACKEND}versions/<int:number>/compare/<int:other>/',
+        quality.VersionCompareAPI.as_view(),
+        name='ml-version-compare',
     ),
+    path(f'{_BACKEND}learning-curve/', quality.LearningCurveAPI.as_view(), name='ml-learning-curve'),
     path('api/projects/<int:pk>/prelabel/', prelabel.ActivePrelabelAPI.as_view(), name='ml-prelabel'),
     path(_PRELABEL, prelabel.PrelabelRunListAPI.as_view(), name='ml-prelabel-run-list'),
     path(f'{_PRELABEL}<int:run>/', prelabel.PrelabelRunAPI.as_view(), name='ml-prelabel-run'),

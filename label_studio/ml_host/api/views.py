@@ -21,13 +21,13 @@ from label_studio.ml_host.api.serializers import (
     BackendChangeSerializer,
     BackendStateSerializer,
     ErrorSerializer,
-    ModelVersionSerializer,
     PluginSerializer,
     TrainingRunSerializer,
+    learning_change,
 )
 from label_studio.ml_host.api.state import state_of, states_of
 from label_studio.ml_host.logs import run_log_path
-from label_studio.ml_host.models import ModelVersion, ProjectBackend, TrainingRun
+from label_studio.ml_host.models import TrainingRun
 from label_studio.ml_host.upstream import ViewClassPermission, all_permissions
 from ml_plugins.exceptions import MLPluginError
 from ml_plugins.registry import registry
@@ -110,8 +110,8 @@ class BackendAPI(BackendView):
     @extend_schema(
         tags=TAGS,
         summary="Change a project's ML backend",
-        description='Enable or disable the backend for the project, set its parameters, or let it pre-label new tasks; '
-        'all at once when all are given.',
+        description='Enable or disable the backend for the project, set its parameters, let it pre-label new tasks or '
+        'learn while people label; all at once when all are given.',
         request=BackendChangeSerializer,
         responses={200: BackendStateSerializer, 400: REFUSED, 404: NOT_FOUND, 409: REFUSED, 503: REFUSED},
         extensions=AUDIENCE,
@@ -129,6 +129,8 @@ class BackendAPI(BackendView):
                 actions.switch(project, name, True, request.user)
             if 'prelabel_new' in change.validated_data:
                 actions.set_prelabel_new(project, name, change.validated_data['prelabel_new'], request.user)
+            if 'learning' in change.validated_data:
+                actions.set_learning(project, name, *learning_change(change.validated_data['learning']), request.user)
         if change.validated_data.get('enabled') is False:
             actions.switch(project, name, False, request.user)
         return Response(BackendStateSerializer(state_of(project, name)).data)
@@ -240,42 +242,6 @@ class RunLogAPI(BackendView):
         return log_response(path, int(wanted) if wanted else None)
 
 
-class VersionListAPI(BackendView):
-    """Versions of a backend."""
-
-    @extend_schema(
-        tags=TAGS,
-        summary='List model versions',
-        description='Trained versions of the backend in the project, newest first.',
-        responses={200: ModelVersionSerializer(many=True), 404: NOT_FOUND},
-        extensions=AUDIENCE,
-    )
-    def get(self, request, pk: int, name: str) -> Response:
-        """Versions, newest first."""
-        project = self.project(pk)
-        versions = ModelVersion.objects.filter(project=project, backend=name)
-        return Response(ModelVersionSerializer(versions, many=True, context=_in_service(project, name)).data)
-
-
-class VersionInServiceAPI(BackendView):
-    """Choose the version that predicts."""
-
-    @extend_schema(
-        tags=TAGS,
-        summary='Put a model version in service',
-        description='Predictions come from this version from now on; the server is not restarted.',
-        request=None,
-        responses={200: ModelVersionSerializer, 404: NOT_FOUND, 409: REFUSED},
-        extensions=AUDIENCE,
-    )
-    def post(self, request, pk: int, name: str, number: int) -> Response:
-        """Switch the version."""
-        project = self.project(pk)
-        version = access.version_of(project, name, number)
-        actions.put_in_service(version, request.user)
-        return Response(ModelVersionSerializer(version, context=_in_service(project, name)).data)
-
-
 def log_response(path, lines: int | None = None) -> HttpResponse:
     """A log file, or its last lines, as plain text; a file that is not there yet is empty."""
     kind = 'text/plain; charset=utf-8'
@@ -285,8 +251,3 @@ def log_response(path, lines: int | None = None) -> HttpResponse:
         return HttpResponse(path.read_bytes(), content_type=kind)
     except OSError:
         return HttpResponse('', content_type=kind)
-
-
-def _in_service(project, name: str) -> dict[str, int | None]:
-    row = ProjectBackend.objects.filter(project=project, backend=name).first()
-    return {'in_service_id': row.in_service_id if row else None}

@@ -63,6 +63,7 @@ def enable(project, backend: str, user=None) -> ProjectBackend:
         LabelConfigError: The label config lacks a tag that it needs.
     """
     from label_studio.ml_host.enabling import predictions
+    from label_studio.ml_host.learning.services import take_over_switch
 
     plugin = registry.get(backend)
     check_servable(project, plugin)
@@ -79,11 +80,20 @@ def enable(project, backend: str, user=None) -> ProjectBackend:
             predictions.adopt(row)
         if changed:
             audit(project, backend, BackendEvent.Action.ENABLED, user)
+            take_over_switch(row, project, user)
     return row
 
 
-def disable(project, backend: str, user=None) -> ProjectBackend:
-    """Switch a plugin off: nothing of it runs any more for this project; its versions stay."""
+def disable(project, backend: str, user=None, reason: str = '') -> ProjectBackend:
+    """Switch a plugin off: nothing of it runs any more for this project; its versions stay.
+
+    Args:
+        project: Upstream's project.
+        backend: Name of the plugin.
+        user: Who did it.
+        reason: Why the server did it by itself, a sentence for the page.
+    """
+    from label_studio.ml_host.learning.services import show_switch
     from label_studio.ml_host.prelabeling.runs import cancel_all
 
     with transaction.atomic():
@@ -98,8 +108,12 @@ def disable(project, backend: str, user=None) -> ProjectBackend:
         cancel_all(project.pk, f'ML backend "{backend}" was disabled on this project.', user, backend)
         if connection is not None:
             connection.delete()
+            # Upstream takes the model off a project of its own reading.
+            project.refresh_from_db(fields=['model_version'])
         if changed:
-            audit(project, backend, BackendEvent.Action.DISABLED, user)
+            audit(project, backend, BackendEvent.Action.DISABLED, user, **({'reason': reason} if reason else {}))
+        if changed and row.learns:
+            show_switch(project)
     if changed:
         _stop(project, backend, user)
     return row

@@ -7,8 +7,10 @@ import logging
 from django.conf import settings
 from django.db.models.signals import post_delete, post_save
 
-from label_studio.ml_host.enabling import services
+from label_studio.ml_host.enabling import misfit, services
+from label_studio.ml_host.learning import watcher
 from label_studio.ml_host.models import ModelVersion, ProjectBackend
+from label_studio.ml_host.versions import removal
 from ml_plugins.registry import registry
 
 logger = logging.getLogger(__name__)
@@ -17,15 +19,30 @@ logger = logging.getLogger(__name__)
 def connect() -> None:
     """Listen to upstream's models; called once, when our app is ready."""
     from label_studio.ml_host.serving.service import targets
-    from label_studio.ml_host.upstream import Project, UpstreamMLBackend, Webhook
+    from label_studio.ml_host.upstream import Annotation, Project, UpstreamMLBackend, Webhook
 
+    post_save.connect(on_label_config_saved, sender=Project, dispatch_uid='ml_host.misfit')
     post_save.connect(on_project_saved, sender=Project, dispatch_uid='ml_host.default_backend')
     post_save.connect(on_connection_saved, sender=UpstreamMLBackend, dispatch_uid='ml_host.connected')
     post_delete.connect(on_connection_deleted, sender=UpstreamMLBackend, dispatch_uid='ml_host.disconnected')
     post_save.connect(on_webhook_saved, sender=Webhook, dispatch_uid='ml_host.webhook')
-    for sender in (Project, ProjectBackend, ModelVersion):
-        for signal in (post_save, post_delete):
+    post_delete.connect(removal.on_version_deleted, sender=ModelVersion, dispatch_uid='ml_host.version_files')
+    for signal in (post_save, post_delete):
+        signal.connect(on_annotation_changed, sender=Annotation, dispatch_uid='ml_host.labels')
+        for sender in (Project, ProjectBackend, ModelVersion):
             signal.connect(targets.forget, sender=sender, dispatch_uid='ml_host.targets')
+
+
+def on_annotation_changed(sender, instance, raw: bool = False, **kwargs) -> None:
+    """Labels came, changed or went: they are counted later, by another thread."""
+    if not raw:
+        watcher.note(instance.project_id)
+
+
+def on_label_config_saved(sender, instance, created: bool, raw: bool = False, update_fields=None, **kwargs) -> None:
+    """A backend that does not fit any more is switched off."""
+    if not (raw or created) and (update_fields is None or 'label_config' in update_fields):
+        misfit.switch_off(instance)
 
 
 def on_project_saved(sender, instance, created: bool, raw: bool = False, **kwargs) -> None:
@@ -47,6 +64,8 @@ def on_project_saved(sender, instance, created: bool, raw: bool = False, **kwarg
 def on_connection_saved(sender, instance, created: bool, raw: bool = False, **kwargs) -> None:
     """A plugin connected through upstream's own API is enabled by that."""
     name = services.plugin_name(instance.url)
+    if not name:
+        watcher.forget(instance.project_id)
     if raw or not created or not name:
         return
     row, _ = ProjectBackend.objects.get_or_create(project=instance.project, backend=name)

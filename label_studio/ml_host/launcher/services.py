@@ -61,9 +61,9 @@ class Services:
     ) -> None:
         if self._has_served:
             _say_stopping()
-            from label_studio.ml_host.prelabeling import conductor
+            from label_studio.ml_host.serving import background
 
-            conductor.stop()
+            background.stop()
         self._supervisor.stop()
         if self._redis_child is not None and self._redis_child.process is not None:
             end(self._redis_child.process)
@@ -108,11 +108,9 @@ class Services:
                 self._supervisor.add(Child(f'training worker {number}', _spawn_worker, start_at=start_at))
         self._supervisor.start()
         threading.Thread(target=_recover_for_ever, name='recover-runs', daemon=True).start()
-        from label_studio.ml_host.prelabeling import conductor
-        from label_studio.ml_host.serving import listener
+        from label_studio.ml_host.serving import background
 
-        listener.start()
-        conductor.start()
+        background.start()
 
 
 def _say_stopping() -> None:

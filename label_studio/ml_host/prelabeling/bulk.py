@@ -58,6 +58,7 @@ def predict_tasks(project_id: int, backend: str, tasks) -> Outcome:
 
 
 def _predict(row: ProjectBackend, tasks: list) -> Outcome:
+    row = host.at_hand(row, row.project.label_config)
     source = source_of(row)
     done = _already_predicted(tasks, source)
     answers, reasons = _answers(row, [task for task in tasks if task.pk not in done])

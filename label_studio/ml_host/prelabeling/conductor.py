@@ -125,13 +125,16 @@ def works_here() -> bool:
 
 
 def begin_runs() -> None:
-    """Begin waiting runs, the oldest first; at most one of each project and backend runs at a time."""
-    waiting = list(PrelabelRun.objects.filter(state=State.QUEUED).order_by('id'))
+    """Begin waiting runs, the oldest first; at most one of each project and backend runs at a time.
+
+    What somebody asked for goes before what the server does by itself after a new version.
+    """
+    waiting = list(PrelabelRun.objects.filter(state=State.QUEUED).order_by('refresh', 'id'))
     if not waiting:
         return
     busy = set(PrelabelRun.objects.filter(state=State.RUNNING).values_list('project_id', 'backend'))
     for run in waiting:
-        if (run.project_id, run.backend) in busy:
+        if (run.project_id, run.backend) in busy and not _may_go_first(run):
             continue
         busy.add((run.project_id, run.backend))
         with transaction.atomic():
@@ -140,6 +143,10 @@ def begin_runs() -> None:
             if not works_here():
                 shards.split(run, settings.ML_PRELABEL_SHARD)
         wakeup.work.ring()
+
+
+def _may_go_first(run: PrelabelRun) -> bool:
+    return not run.refresh and lifecycle.pause_refresh(run.project_id, run.backend)
 
 
 def end_runs() -> None:

@@ -14,8 +14,9 @@ from label_studio.ml_host.prelabeling import wakeup
 logger = logging.getLogger(__name__)
 
 State = PrelabelRun.State
-# Ended runs kept for each project and backend.
+# Ended runs kept for each project and backend: those that people started, and those that new versions began.
 KEPT_RUNS = 20
+KEPT_REFRESHES = 3
 
 
 def counts(run_id: int) -> dict[str, int]:
@@ -37,6 +38,20 @@ def claim(run_id: int) -> bool:
     except IntegrityError:
         return False
     return bool(taken)
+
+
+def pause_refresh(project_id: int, backend: str) -> bool:
+    """Let what somebody asked for go before a refresh that is running; it goes on where it stopped."""
+    with transaction.atomic():
+        run = PrelabelRun.objects.filter(project=project_id, backend=backend, state=State.RUNNING, refresh=True).first()
+        if run is None or run.cancel_requested:
+            return False
+        paused = PrelabelRun.objects.filter(pk=run.pk, state=State.RUNNING, cancel_requested=False)
+        if not paused.update(state=State.QUEUED, note='Waiting: another pre-labeling goes first.'):
+            return False
+        # Waits for a write that is under way; whoever works on it finds its lease gone.
+        PrelabelShard.objects.filter(run=run.pk).update(owner='', heartbeat_at=None)
+    return True
 
 
 def end(run: PrelabelRun, state: State, error: str = '') -> bool:
@@ -77,6 +92,7 @@ def start_clock_again(run: PrelabelRun) -> None:
 def prune(project_id: int, backend: str) -> None:
     """Delete all but the newest ended runs with their failures."""
     ended = PrelabelRun.objects.filter(project=project_id, backend=backend, state__in=PrelabelRun.ENDED)
-    old = list(ended.order_by(F('ended_at').desc(nulls_last=True), '-pk').values_list('pk', flat=True)[KEPT_RUNS:])
+    ended = ended.order_by(F('ended_at').desc(nulls_last=True), '-pk').values_list('pk', flat=True)
+    old = [*ended.filter(refresh=False)[KEPT_RUNS:], *ended.filter(refresh=True)[KEPT_REFRESHES:]]
     if old:
         PrelabelRun.objects.filter(pk__in=old).delete()

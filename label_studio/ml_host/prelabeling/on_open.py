@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
@@ -33,14 +34,21 @@ def selected_backend(project, task_id: int | None = None) -> ProjectBackend | No
     """The plugin that predicts when a task of the project is opened: the one selected on upstream's Model page."""
     if not project.show_collab_predictions:
         return None
-    for row in gate.active_of_project(project.pk, task_id):
+    return selected_of(gate.active_of_project(project.pk, task_id), project)
+
+
+def selected_of(rows: Iterable[ProjectBackend], project) -> ProjectBackend | None:
+    """The same one among enabled plugins of the project that are known already."""
+    if not project.show_collab_predictions:
+        return None
+    for row in rows:
         if row.connection is not None and row.connection.title == project.model_version:
             return row
     return None
 
 
 def predict(task, row: ProjectBackend):
-    """Predict an opened task with the version in service.
+    """Predict an opened task with the version in service, or with the one before while that is still being loaded.
 
     Args:
         task: Upstream's task, with its project loaded.
@@ -49,10 +57,12 @@ def predict(task, row: ProjectBackend):
     Returns:
         Upstream's stored prediction, or None when there is nothing to say, the model failed, or time is up.
     """
-    source, user = source_of(row), _user()
+    user = _user()
     try:
         if host.needs_training(row):
             return None
+        row = host.at_hand(row, task.project.label_config)
+        source = source_of(row)
         future, is_first = _submit(task, row, source)
     except MLPluginError as error:
         logger.info('Task %s opens without a prediction of %s: %s', task.pk, row.backend, error)

@@ -73,7 +73,7 @@ def start(
             raise NothingToPrelabelError('No tasks are selected: there is nothing to pre-label.')
         return create_run(row, version, (numbers[0], numbers[-1]), len(numbers), packed, options, user)
     waiting = PrelabelRun.objects.filter(
-        project=project, backend=backend, state=State.QUEUED, version=version, selection=None, **options
+        project=project, backend=backend, state=State.QUEUED, version=version, selection=None, refresh=False, **options
     ).first()
     if waiting is not None:
         return waiting
@@ -105,7 +105,9 @@ def create_run(
             **options,
         )
         PrelabelShard.objects.create(run=run, first_id=span[0], last_id=span[1], cursor=span[0] - 1)
-        _audit(run, BackendEvent.Action.PRELABEL, user, total=total, label=run.label)
+        # A refresh comes with each new version, which is on record.
+        if not run.refresh:
+            _audit(run, BackendEvent.Action.PRELABEL, user, total=total, label=run.label)
         transaction.on_commit(wakeup.work.ring)
     return run
 
@@ -122,7 +124,8 @@ def cancel(run: PrelabelRun, user: Any = None, reason: str = '') -> None:
         if cancelled:
             # Waits for a write that is under way; whoever works on it finds its lease gone.
             PrelabelShard.objects.filter(run=run.pk).update(owner='', heartbeat_at=None)
-            _audit(run, BackendEvent.Action.PRELABEL_CANCEL, user)
+            if user is not None or not run.refresh:
+                _audit(run, BackendEvent.Action.PRELABEL_CANCEL, user)
             transaction.on_commit(wakeup.work.ring)
     run.refresh_from_db()
 

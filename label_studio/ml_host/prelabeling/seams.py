@@ -7,9 +7,10 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from label_studio.ml_host.enabling import gate
 from label_studio.ml_host.enabling.services import plugin_name
 from label_studio.ml_host.prelabeling import bulk, on_open, runs
-from label_studio.ml_host.prelabeling.store import source_of, without_stale
+from label_studio.ml_host.prelabeling.store import as_shown, source_of
 
 logger = logging.getLogger(__name__)
 
@@ -18,20 +19,23 @@ _opening: ContextVar[bool] = ContextVar('opening', default=False)
 
 
 def open_task(original: Callable[..., Any], view, request, pk, *args, **kwargs):
-    """Seam of ``TaskAPI.get``: the opened task carries the prediction of the version in service, none of older ones."""
+    """Seam of ``TaskAPI.get``: the opened task carries the prediction of the version in service, none of older ones.
+
+    Where there is none in time, those of older versions say that they are old.
+    """
     project = view.task.project
-    row = on_open.selected_backend(project)
-    if row is None:
-        return original(view, request, pk, *args, **kwargs)
-    source = source_of(row)
     known = list(view.task.predictions.all())
-    if not any(item.model_version == source.label for item in known):
-        made = on_open.predict(view.task, row)
-        known += [made] if made is not None else []
-    if any(item.model_version == source.label for item in known):
-        known = without_stale(known, source)
-    _set_prefetched(view.task, known)
-    token = _opening.set(True)
+    rows = gate.active_of_project(project.pk) if known or project.show_collab_predictions else []
+    selected = on_open.selected_of(rows, project)
+    if selected is not None and not any(item.model_version == source_of(selected).label for item in known):
+        made = on_open.predict(view.task, selected)
+        # Made anew, or stored already by the version that predicts until the new one is loaded.
+        known += [made] if made is not None and made.pk not in {item.pk for item in known} else []
+    for row in rows:
+        known = as_shown(known, source_of(row))
+    if rows:
+        _set_prefetched(view.task, known)
+    token = _opening.set(selected is not None)
     try:
         return original(view, request, pk, *args, **kwargs)
     finally:
@@ -56,11 +60,11 @@ def predictions_for_stream(original: Callable[..., Any], task):
     row = on_open.selected_backend(task.project, task.pk)
     if row is None:
         return original(task)
-    label = source_of(row).label
-    if row.predicted_by == label:
-        return task.predictions.filter(model_version=label)
+    source = source_of(row)
+    if row.predicted_by == source.label:
+        return task.predictions.filter(model_version=source.label)
     made = on_open.predict(task, row)
-    return [made] if made is not None else []
+    return as_shown([made], source) if made is not None else []
 
 
 def project_deleted(original: Callable[..., Any], view, instance):

@@ -1,4 +1,4 @@
-"""The two statements that store many predictions, in both databases' words.
+"""The statements that store many predictions, in both databases' words.
 
 Django's own ``bulk_create`` cannot say "unless it is there", and spends some 100 microseconds a row in Python; so does
 a list of numbers in a filter. Here rows and numbers travel as one JSON text, which the database unfolds.
@@ -60,6 +60,30 @@ def insert_missing(predictions: Any, fixed: Mapping[str, Any], text: str) -> lis
         return cursor.fetchall()
 
 
+def replace_older(predictions: Any, annotations: Any, fixed: Mapping[str, Any], text: str) -> list[tuple[int, int]]:
+    """Let the newest prediction that another version of the backend made of a task be this version's from now on.
+
+    It keeps its number, which an editor that shows it sends with the annotation. A prediction that an annotation came
+    from stays as it is.
+
+    Args:
+        predictions: Upstream's table of predictions.
+        annotations: Upstream's table of annotations.
+        fixed: As in `insert_missing`; of these only ``model``, ``model_version`` and ``updated_at`` are used.
+        text: The rows, from `as_text`.
+
+    Returns:
+        Number and task of each row that was replaced.
+    """
+    connection = transaction.get_connection()
+    label, model = fixed['model_version'], fixed['model']
+    changed_at = predictions._meta.get_field('updated_at').get_db_prep_save(fixed['updated_at'], connection)
+    sql = _replace(connection.vendor, predictions._meta.db_table, annotations._meta.db_table)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [label, changed_at, text, model, label, model, label])
+        return cursor.fetchall()
+
+
 def count_again(tasks: Any, predictions: Any, task_ids: list[int], changes: Mapping[str, Any]) -> None:
     """Count the predictions of tasks anew.
 
@@ -97,4 +121,20 @@ def _insert(vendor: str, table: str, fields: tuple[tuple[str, str], ...]) -> str
         f'CROSS JOIN "task" AS t WHERE t.id = {parts[_TASK]} AND t.project_id = %s AND NOT EXISTS ('
         f'SELECT 1 FROM "{table}" AS p WHERE p.task_id = t.id AND p.model_version = %s AND +p.model_id {same} %s) '
         f'RETURNING id, task_id'
+    )
+
+
+@cache
+def _replace(vendor: str, table: str, annotations: str) -> str:
+    parts = _SQLITE if vendor == 'sqlite' else _POSTGRESQL
+    source = 'json_each(%s) AS r' if vendor == 'sqlite' else 'json_array_elements(%s::json) AS r(value)'
+    same = 'IS' if vendor == 'sqlite' else 'IS NOT DISTINCT FROM'
+    own = f'p.task_id = {parts[_TASK]} AND +p.model_id {same} %s'
+    return (
+        f'UPDATE "{table}" SET result = {parts[_RESULT]}, score = {parts[_SCORE]}, model_version = %s, updated_at = %s '
+        f'FROM {source} WHERE "{table}".id = (SELECT MAX(p.id) FROM "{table}" AS p '
+        f'WHERE {own} AND p.model_version <> %s) '
+        f'AND NOT EXISTS (SELECT 1 FROM "{table}" AS p WHERE {own} AND p.model_version = %s) '
+        f'AND NOT EXISTS (SELECT 1 FROM "{annotations}" AS a WHERE a.parent_prediction_id = "{table}".id) '
+        f'RETURNING "{table}".id, "{table}".task_id'
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +12,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from label_studio.ml_host.models import ProjectBackend, version_label
-from label_studio.ml_host.prelabeling.statements import as_text, count_again, insert_missing
+from label_studio.ml_host.prelabeling.statements import as_text, count_again, insert_missing, replace_older
 from ml_plugins.types import Prediction
+
+# Follows the name of a version that is not in service any more, where its prediction is shown.
+OLD = ' (old version)'
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,17 @@ def as_rows(predictions: Iterable[tuple[int, Prediction]]) -> Rows:
     return Rows(contents, as_text(contents.values()))
 
 
-def write(source: Source, rows: Rows, now: datetime, user: Any) -> list[tuple[int, int]]:
+def write(source: Source, rows: Rows, now: datetime, user: Any, replaces: bool = False) -> list[tuple[int, int]]:
     """Insert what is missing and count: what `store` does, for callers that need no rows.
 
+    Args:
+        replaces: Let predictions take the place of those that another version of the backend made. A model that
+            learns all day would else leave as many predictions of each task as it had versions.
+
     Returns:
-        Number and task of each new row.
+        Number and task of each row that is new or was replaced.
     """
+    from label_studio.ml_host.upstream import Annotation
     from label_studio.ml_host.upstream import Prediction as StoredPrediction
 
     if not rows.contents:
@@ -101,18 +110,32 @@ def write(source: Source, rows: Rows, now: datetime, user: Any) -> list[tuple[in
     }
     with transaction.atomic(savepoint=False):
         _lock(rows.contents)
-        stored = insert_missing(StoredPrediction, fixed, rows.text)
+        stored = replace_older(StoredPrediction, Annotation, fixed, rows.text) if replaces else []
+        stored += insert_missing(StoredPrediction, fixed, rows.text)
         _count([task_id for _, task_id in stored], now, user)
     return stored
 
 
-def without_stale(predictions: Sequence, source: Source) -> list:
-    """Predictions of a task, without those that an older version of the same backend made."""
-    return [
-        item
-        for item in predictions
-        if item.model_version == source.label or item.model_id is None or item.model_id != source.connection_id
-    ]
+def as_shown(predictions: Sequence, source: Source) -> list:
+    """Predictions of a task as a person may see them; what is stored stays as it is.
+
+    Those of a backend's older versions are left out where there is one of the version in service, and else say that
+    they are old.
+    """
+    if any(item.model_version == source.label for item in predictions):
+        return [item for item in predictions if not _is_stale(item, source)]
+    return [_marked(item) if _is_stale(item, source) else item for item in predictions]
+
+
+def _is_stale(item: Any, source: Source) -> bool:
+    is_own = item.model_id is not None and item.model_id == source.connection_id
+    return is_own and item.model_version != source.label
+
+
+def _marked(item: Any) -> Any:
+    shown = copy.copy(item)
+    shown.model_version = f'{item.model_version}{OLD}'
+    return shown
 
 
 def _lock(task_ids: Iterable[int]) -> None:

@@ -57,9 +57,14 @@ class Answers:
 
 
 class ShardWriter:
-    """Writes under a lease; a write that is repeated after a lost connection counts once."""
+    """Writes under a lease; a write that is repeated after a lost connection counts once.
 
-    def __init__(self, lease: Lease, shard: PrelabelShard, source: Source, user: Any) -> None:
+    Args:
+        replaces: Predictions take the place of those that other versions made.
+    """
+
+    def __init__(self, lease: Lease, shard: PrelabelShard, source: Source, user: Any, replaces: bool = False) -> None:
+        self._replaces = replaces
         self._lease = lease
         self._source = source
         self._user = user
@@ -84,7 +89,7 @@ class ShardWriter:
                 if self._is_written(answers):
                     return
                 raise LeaseLostError(f'shard {self._lease.shard_id} was taken over')
-            write(self._source, rows, timezone.now(), self._user)
+            write(self._source, rows, timezone.now(), self._user, self._replaces)
             if answers.failures:
                 PrelabelFailure.objects.bulk_create(
                     PrelabelFailure(
