@@ -44,18 +44,24 @@ def test_a_label_config_that_loses_its_choices(workplace):
     project = workplace.project('Changed')
     assert workplace.state(project, 'demo')['enabled']
     workplace.call('PATCH', f'/api/projects/{project}/', 200, {'label_config': TEXT_CONFIG})
+    words = 'demo cannot serve project "Changed": it needs <Choices> on <Text> or <Choices> on <Image>, and the label'
+    state = workplace.state(project, 'demo')
+    assert (state['enabled'], words in state['switched_off']) == (False, True)
     text = workplace.card(project, 'demo')
-    assert 'It cannot predict or train now: demo cannot serve project "Changed": it needs <Choices> on <Text>' in text
+    assert 'The server switched it off.' in text
+    assert f'It cannot be enabled: {words}' in text
     task = workplace.call('POST', '/api/tasks/', 201, {'project': project, 'data': {'text': 'a'}})['id']
     assert workplace.opened(task) == []
     workplace.call('POST', f'/api/tasks/{task}/annotations/', 201, {'result': []})
-    run = workplace.train(project)
-    words = 'demo cannot serve project "Changed": it needs <Choices> on <Text> or <Choices> on <Image>, and the label'
-    assert (run['state'], run['error'][: len(words)], run['traceback']) == ('failed', words, '')
-    assert words in workplace.logs('--training', str(run['id']))
+    refused = workplace.call('POST', f'/api/projects/{project}/ml-backends/demo/train/', 409)
+    assert 'is not enabled' in refused['detail']
+    assert words in workplace.logs()
     workplace.call('PATCH', f'/api/projects/{project}/', 200, {'label_config': COLOUR_CONFIG})
-    assert len(workplace.opened(task)) == 0
-    assert 'cannot serve' not in workplace.card(project, 'demo').partition('Latest training')[0]
+    text = workplace.card(project, 'demo')
+    assert 'It fits again and can be switched on.' in text
+    assert 'cannot be enabled' not in text
+    workplace.change(project, 'demo', enabled=True)
+    assert workplace.state(project, 'demo')['enabled']
 
 
 def test_pictures_that_cannot_be_read(workplace, site, tmp_path):

@@ -16,13 +16,14 @@ from django.utils.safestring import SafeString
 from label_studio.ml_host.api.log_files import tail
 from label_studio.ml_host.api.state import BackendState
 from label_studio.ml_host.logs import run_log_path
-from label_studio.ml_host.models import BackendEvent, FailureRecord, ModelVersion, TrainingRun
+from label_studio.ml_host.models import BackendEvent, FailureRecord, TrainingRun
+from label_studio.ml_host.pages.learning import LearningPanel, learning_of
 from label_studio.ml_host.pages.prelabel import PrelabelForm, PrelabelPanel, clock, form_of, panel_of
+from label_studio.ml_host.pages.versions import VersionsPanel, versions_of
 from ml_plugins.failures import PluginFailure, Stage, record_failure
 from ml_plugins.params import Param
 
 LOG_LINES = 40
-SHOWN_VERSIONS = 20
 SHOWN_EVENTS = 10
 SHOWN_FAILURES = 5
 SHOWN_SKIPPED = 100
@@ -93,9 +94,10 @@ class Card:
 
     state: BackendState
     runs: Sequence[RunView]
-    versions: Sequence[ModelVersion]
+    versions: VersionsPanel
     events: Sequence[BackendEvent]
     failures: Sequence[FailureRecord]
+    learning: LearningPanel | None = None
     prelabel: PrelabelPanel | None = None
     prelabel_form: PrelabelForm | None = None
     panel: SafeString | str = ''
@@ -129,9 +131,10 @@ def card_of(state: BackendState, request=None, error: str = '') -> Card:
     return Card(
         state,
         runs_of(state.project, state.name),
-        ModelVersion.objects.filter(**own)[:SHOWN_VERSIONS],
+        versions_of(state),
         BackendEvent.objects.filter(**own).select_related('user')[:SHOWN_EVENTS],
         FailureRecord.objects.filter(Q(project=state.project) | Q(project=None), plugin=state.name)[:SHOWN_FAILURES],
+        learning_of(state),
         panel_of(state.project, state.name) if form else None,
         form,
         panel,

@@ -2,13 +2,15 @@
 
 from django.urls import path
 
-from label_studio.ml_host.pages import models_panel, prelabel_views, views
+from label_studio.ml_host.pages import models_panel, prelabel_views, version_views, views
 
 app_name = 'ml_host'
 
 _PAGE = 'projects/<int:pk>/ml-backends/'
 _BACKEND = f'{_PAGE}<slug:name>/'
 _PRELABEL = f'{_BACKEND}prelabel/'
+_VERSIONS = f'{_BACKEND}versions/'
+_VERSION = f'{_VERSIONS}<int:number>/'
 
 urlpatterns = [
     path(_PAGE, views.page, name='page'),
@@ -31,5 +33,15 @@ urlpatterns = [
     path(f'{_PRELABEL}<int:number>/resume/', prelabel_views.resume, name='prelabel-resume'),
     path(f'{_PRELABEL}<int:number>/retry/', prelabel_views.retry, name='prelabel-retry'),
     path(f'{_PRELABEL}<int:number>/failures/', prelabel_views.failures, name='prelabel-failures'),
-    path(f'{_BACKEND}versions/<int:number>/put-in-service/', views.put_in_service, name='put-in-service'),
+    path(f'{_BACKEND}learning/', version_views.learns, name='learning'),
+    path(f'{_BACKEND}learning/switch/', version_views.learn, name='learn'),
+    path(f'{_BACKEND}learning/settings/', version_views.settings, name='learning-settings'),
+    path(_VERSIONS, version_views.versions, name='versions'),
+    path(f'{_VERSIONS}compare/', version_views.compare, name='compare'),
+    path(f'{_VERSIONS}upload/', version_views.upload, name='upload'),
+    path(f'{_VERSION}put-in-service/', version_views.put_in_service, name='put-in-service'),
+    path(f'{_VERSION}archive/', version_views.archive, name='archive'),
+    path(f'{_VERSION}unarchive/', version_views.unarchive, name='unarchive'),
+    path(f'{_VERSION}delete/', version_views.delete, name='delete-version'),
+    path(f'{_VERSION}repeat/', version_views.repeat, name='repeat'),
 ]

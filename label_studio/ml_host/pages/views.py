@@ -43,7 +43,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 def card(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """One plugin's card, for the page to replace."""
-    return _card(request, access.project_of(request.user, pk), name)
+    return card_response(request, access.project_of(request.user, pk), name)
 
 
 @login_required
@@ -54,10 +54,7 @@ def runs(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     shown = [int(number) for number in request.GET.get('shown', '').split(',') if number.isdecimal()]
     own = TrainingRun.objects.filter(project=project, backend=name)
     if own.filter(pk__in=shown, state__in=TrainingRun.ENDED).exists() or not own.exists():
-        response = _card(request, project, name)
-        response['HX-Retarget'] = f'#ml-card-{name}'
-        response['HX-Reswap'] = 'outerHTML'
-        return response
+        return card_response(request, project, name, retarget=True)
     return render(request, 'ml_host/_runs.html', {'project': project, 'name': name, 'runs': runs_of(project, name)})
 
 
@@ -85,7 +82,7 @@ def button(act: Callable[[HttpRequest, Any, str, Any], object]) -> Callable[...,
     @require_POST
     def view(request: HttpRequest, pk: int, name: str, number: int | None = None) -> HttpResponse:
         project = access.project_of(request.user, pk)
-        _state_or_404(project, name)
+        state_or_404(project, name)
         error = ''
         try:
             act(request, project, name, number)
@@ -96,7 +93,7 @@ def button(act: Callable[[HttpRequest, Any, str, Any], object]) -> Callable[...,
             if error:
                 messages.error(request, error)
             return redirect('ml_host:page', pk=pk)
-        return _card(request, project, name, error)
+        return card_response(request, project, name, error)
 
     return view
 
@@ -114,11 +111,6 @@ train = button(lambda request, project, name, _: actions.train(project, name, re
 cancel = button(
     lambda request, project, name, number: actions.cancel(access.run_of(project, name, number), request.user)
 )
-put_in_service = button(
-    lambda request, project, name, number: actions.put_in_service(
-        access.version_of(project, name, number), request.user
-    )
-)
 reset = button(lambda request, project, name, _: actions.reset_breaker(project, name, request.user))
 
 
@@ -127,7 +119,7 @@ def _usefulness(state: BackendState) -> tuple[bool, bool, str]:
     return not state.enabled, bool(state.why_not) or not state.usable, state.title
 
 
-def _state_or_404(project, name: str):
+def state_or_404(project, name: str):
     """The state of a plugin in a project; 404 when there is none of that name."""
     try:
         return state_of(project, name)
@@ -135,6 +127,11 @@ def _state_or_404(project, name: str):
         raise Http404(str(error)) from error
 
 
-def _card(request: HttpRequest, project, name: str, error: str = '') -> HttpResponse:
-    card = card_of(_state_or_404(project, name), request, error)
-    return render(request, 'ml_host/_card.html', {'project': project, 'card': card})
+def card_response(request: HttpRequest, project, name: str, error: str = '', retarget: bool = False) -> HttpResponse:
+    """The whole card, and with `retarget` in place of the old one whatever part of it was asked for."""
+    card = card_of(state_or_404(project, name), request, error)
+    response = render(request, 'ml_host/_card.html', {'project': project, 'card': card})
+    if retarget:
+        response['HX-Retarget'] = f'#ml-card-{name}'
+        response['HX-Reswap'] = 'outerHTML'
+    return response

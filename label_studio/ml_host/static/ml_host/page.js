@@ -40,7 +40,10 @@
   function inUse(target) {
     const selection = document.getSelection();
     const selecting = selection && !selection.isCollapsed && target.contains(selection.anchorNode);
-    return pressed || selecting;
+    const typing = document.activeElement && document.activeElement.matches('input:not([type=checkbox]), select, textarea')
+      && target.contains(document.activeElement);
+    // A menu that is open, a version that is chosen to be uploaded or on its way.
+    return pressed || selecting || typing || target.querySelector('.ml-pop[open], form.htmx-request');
   }
 
   // What is closed is not asked for again and again.
