@@ -26,6 +26,21 @@ RUN_ELSEWHERE = {
     'http://localhost:8080/api/projects/1/ml-backends/image_classifier/prelabel-runs/': 'tests/e2e/test_prelabel.py',
     'curl -H "Authorization: Token $TOKEN" '
     'http://localhost:8080/api/projects/1/prelabel/': 'tests/e2e/test_prelabel.py',
+    'curl -X PATCH -H "Authorization: Token $TOKEN" -H \'Content-Type: application/json\' '
+    '-d \'{"learning": {"on": true, "after_labels": 50, "every_minutes": 10}}\' '
+    'http://localhost:8080/api/projects/1/ml-backends/image_classifier/': 'tests/learning/test_settings_api.py',
+    'curl -H "Authorization: Token $TOKEN" -o v3.zip '
+    'http://localhost:8080/api/projects/1/ml-backends/image_classifier/versions/3/download/': (
+        'tests/versions/test_versions_api.py'
+    ),
+    'curl -H "Authorization: Token $TOKEN" -F file=@v3.zip '
+    'http://localhost:8080/api/projects/2/ml-backends/image_classifier/versions/': (
+        'tests/versions/test_versions_api.py'
+    ),
+    'export ML_VERSION_STORAGE=storages.backends.s3boto3.S3Boto3Storage': 'tests/versions/test_storage.py',
+    'export ML_VERSION_STORAGE_OPTIONS=\'{"bucket_name": "models", "region_name": "eu-central-1"}\'': (
+        'tests/versions/test_storage.py'
+    ),
     'label-studio logs --training 1': 'tests/e2e/test_main_job.py',
     'python -m pytest tests/test_upstream_contract.py': 'tests/test_upstream_contract.py',
     'python -m tests.upstream_suite.run': 'tests/upstream_suite/test_suite.py',
