@@ -3,7 +3,7 @@
     python tests/benchmarks/bench_learning_while_labeling.py [submit] [latency] [burst]
 
 Without arguments every part runs. `LABEL_STUDIO_TEST_DATABASE=postgresql` takes a PostgreSQL of its own. The model
-keeps a processor busy for a second or two while it trains.
+keeps a processor busy while it trains, for 1.5 s, in the first part for 10 s.
 
 - submit: 8 annotators submit at the same time; rounds with online learning and trainings all the time take turns with
   rounds without; asked: p95 at most 1.2 times;
@@ -45,11 +45,12 @@ class BusyConfig(MLBackendConfig):
 """
 MODEL = """
 import time
-from ml_plugins import MLBackend, Prediction, Serves
+from ml_plugins import MLBackend, Param, Prediction, Serves
 
 
 class BusyLearner(MLBackend):
     serves = (Serves('Choices', 'Text'),)
+    params = (Param('seconds', 1.5, 'How long it computes.'),)
 
     def predict(self, tasks, interaction=None):
         control = self.label_config.control('Choices', 'Text')
@@ -57,7 +58,7 @@ class BusyLearner(MLBackend):
 
     def fit(self, dataset, run):
         labeled = sum(1 for _ in dataset.train)
-        end = time.process_time() + 1.5
+        end = time.process_time() + self.param_values['seconds']
         while time.process_time() < end:
             sum(range(10000))
         (run.directory / 'labels').write_text(str(labeled))
@@ -163,6 +164,7 @@ def p95(times: list[float]) -> float:
 def submit(people: People) -> None:
     people.add_tasks(int(2.2 * ROUNDS * ANNOTATORS * ROUND_SECONDS / THINK_SECONDS) + 200)
     people.label(seconds=5, think=THINK_SECONDS)
+    people.call('PATCH', people.backend, params={'seconds': 10.0})
     found: dict[bool, list[float]] = {False: [], True: []}
     trained = 0
     for _ in range(ROUNDS):
@@ -173,6 +175,7 @@ def submit(people: People) -> None:
             trained += people.newest_run() - before
             people.learn(False)
             people.wait_until_idle()
+    people.call('PATCH', people.backend, params={})
     learning, plain = p95(found[True]), p95(found[False])
     print(
         f'submit, {len(found[True])} by {ANNOTATORS} annotators: p95 {learning:.0f} ms with {trained} trainings, '
