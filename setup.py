@@ -38,7 +38,7 @@ OUR_REQUIREMENTS = [
     # Figures of the runtime for monitoring, at /metrics/ml.
     'prometheus-client>=0.20',
     'safetensors>=0.4',
-    # k-means and logistic regression for active learning, and scipy with it; BSD, no further dependencies to speak of.
+    # k-means and logistic regression for active learning; BSD. It brings scipy and threadpoolctl, which we use too.
     'scikit-learn>=1.4',
     'torch==2.13.0',
     'torchvision==0.28.0',

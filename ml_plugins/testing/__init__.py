@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from ml_plugins.testing.checks import check_backend
     from ml_plugins.testing.contract import BackendContract
     from ml_plugins.testing.fakes import MemoryDataset, MemoryFiles, MemoryRun, example_of
+    from ml_plugins.testing.strategies import QueryStrategyContract, labeled_of, pool_of
 
 # The contract needs pytest, which a server need not have; so each name is resolved on first use.
 _HOME_OF = {
@@ -14,11 +15,24 @@ _HOME_OF = {
     'MemoryDataset': 'fakes',
     'MemoryFiles': 'fakes',
     'MemoryRun': 'fakes',
+    'QueryStrategyContract': 'strategies',
     'check_backend': 'checks',
     'example_of': 'fakes',
+    'labeled_of': 'strategies',
+    'pool_of': 'strategies',
 }
 
-__all__ = ['BackendContract', 'MemoryDataset', 'MemoryFiles', 'MemoryRun', 'check_backend', 'example_of']
+__all__ = [
+    'BackendContract',
+    'MemoryDataset',
+    'MemoryFiles',
+    'MemoryRun',
+    'QueryStrategyContract',
+    'check_backend',
+    'example_of',
+    'labeled_of',
+    'pool_of',
+]
 
 
 def __getattr__(name: str) -> Any:
