@@ -30,6 +30,11 @@ from label_studio.ml_host import bootstrap  # noqa: E402
 
 bootstrap.setup()
 
+from django.contrib.auth.hashers import PBKDF2PasswordHasher  # noqa: E402
+
+# A million iterations guard people's passwords and take a third of a second of each test that makes a person.
+PBKDF2PasswordHasher.iterations = 1
+
 
 def _schema_key() -> str:
     digest = hashlib.sha256((ROOT / 'upstream.txt').read_bytes())
