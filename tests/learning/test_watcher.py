@@ -1,14 +1,17 @@
 """Trainings begin by themselves: one thread sees the labels, and exactly one process acts."""
 
 import logging
+import os
 import threading
 import time
 
 import pytest
 from django.db import connection
 
+from label_studio.ml_host import per_process
 from label_studio.ml_host.learning import guard, services, triggers, watcher
 from label_studio.ml_host.models import BackendEvent, DatasetSnapshot, ProjectBackend, TrainingRun
+from label_studio.ml_host.per_process import PerProcess
 from label_studio.ml_host.training import lifecycle
 from label_studio.ml_host.upstream import Annotation
 from tests.prelabeling.drive import eventually
@@ -246,10 +249,19 @@ def test_a_process_without_a_watcher_notes_nothing(project):
 
 
 def test_a_forked_process_has_a_watcher_of_its_own(watching, monkeypatch):
-    monkeypatch.setattr(watcher.os, 'getpid', lambda: watching.pid + 1)
-    assert not watcher.has_only_plugins(1)
-    monkeypatch.setattr(watcher.Watcher, 'start', lambda self: None)
-    mine = watcher.start()
-    assert mine is not watching
-    assert mine.pid == watching.pid + 1
-    monkeypatch.setattr(watcher, '_running', watching)
+    here = os.getpid()
+    watching.only_plugins = frozenset({1})
+    assert watcher.has_only_plugins(1)
+    started = []
+    monkeypatch.setattr(watcher.Watcher, 'start', lambda self: started.append(self))
+    forked = PerProcess(watcher.Watcher)
+    first = forked.start()
+    assert forked.start() is forked.current() is first
+    with monkeypatch.context() as child:
+        child.setattr(per_process.os, 'getpid', lambda: here + 1)
+        assert forked.current() is None
+        # What the process was forked from goes on working; it is not ours to ask.
+        assert not watcher.has_only_plugins(1)
+        mine = forked.start()
+    assert mine is not first
+    assert started == [first, mine]

@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
+from label_studio.ml_host.per_process import PerProcess
 from label_studio.ml_host.prelabeling import conductor, lease
-from label_studio.ml_host.serving import background, listener
+from label_studio.ml_host.serving import background
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -18,8 +19,12 @@ def names():
 def no_listener(monkeypatch):
     """The listener ends with its process only; here it is counted."""
     started = []
-    monkeypatch.setattr(listener, 'start', lambda: started.append(1))
-    monkeypatch.setattr(background, '_listening_in', None)
+
+    class Counted:
+        def start(self):
+            started.append(1)
+
+    monkeypatch.setattr(background, '_listeners', PerProcess(Counted))
     return started
 
 

@@ -8,7 +8,6 @@ imports, deletions in bulk, other processes, and the time of day.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Collection
@@ -18,6 +17,7 @@ from django.db import DatabaseError, connection
 from label_studio.ml_host.learning import triggers
 from label_studio.ml_host.learning.guard import Guard
 from label_studio.ml_host.models import ProjectBackend
+from label_studio.ml_host.per_process import PerProcess
 from label_studio.ml_host.prelabeling.courtesy import be_humble, give_way
 
 logger = logging.getLogger(__name__)
@@ -30,65 +30,47 @@ POLL_SHARE = 0.05
 LOOK_SHARE = 0.2
 STOP_SECONDS = 3.0
 
-_START_LOCK = threading.Lock()
-_running: Watcher | None = None
-
 
 def start() -> Watcher:
-    """Start this process's watcher unless it runs already; also in a process that was forked from one that had it."""
-    global _running
-    with _START_LOCK:
-        if _running is None or _running.pid != os.getpid():
-            _running = Watcher()
-            _running.start()
-        return _running
+    """Start this process's watcher unless it runs already."""
+    return _watchers.start()
 
 
 def stop() -> None:
     """Look no more."""
-    global _running
-    with _START_LOCK:
-        ending, _running = _running, None
-    if ending is not None:
+    if (ending := _watchers.take()) is not None:
         ending.stop()
 
 
 def note(project_id: int | None) -> None:
     """Something happened to the labels of a project; costs a request next to nothing."""
-    watcher = _of_this_process()
+    watcher = _watchers.current()
     if watcher is not None and project_id is not None:
         watcher.note(project_id)
 
 
 def has_only_plugins(project_id: int | None) -> bool:
     """Whether it is known, without asking the database, that no HTTP backend is connected to a project."""
-    watcher = _of_this_process()
+    watcher = _watchers.current()
     return watcher is not None and project_id in watcher.only_plugins
 
 
 def forget(project_id: int) -> None:
     """A backend was connected to the project: ask the database again."""
-    watcher = _of_this_process()
+    watcher = _watchers.current()
     if watcher is not None:
         watcher.forget(project_id)
-
-
-def _of_this_process() -> Watcher | None:
-    # The threads of a process do not exist in what was forked from it.
-    return _running if _running is not None and _running.pid == os.getpid() else None
 
 
 class Watcher:
     """The thread of one process; each training is started by exactly one of them.
 
     Attributes:
-        pid: The process that it runs in.
         only_plugins: Projects that no HTTP backend is connected to, as far as it is known.
         rounds: How often it has looked at everything.
     """
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self.only_plugins: frozenset[int] = frozenset()
         self.rounds = 0
         self._forgotten: set[int] = set()
@@ -185,6 +167,9 @@ class Watcher:
         if row.learns:
             self._guard.run(row, 'trained', _train)
         self._guard.run(row, 'measured', _measure)
+
+
+_watchers = PerProcess(Watcher)
 
 
 def _train(row: ProjectBackend) -> None:

@@ -6,7 +6,6 @@ Every process may run one; each step is a conditional update that only one of th
 from __future__ import annotations
 
 import logging
-import os
 import threading
 
 from django.conf import settings
@@ -14,6 +13,7 @@ from django.db import DatabaseError, connection, transaction
 from redis.exceptions import RedisError
 
 from label_studio.ml_host.models import PrelabelRun, PrelabelShard
+from label_studio.ml_host.per_process import PerProcess
 from label_studio.ml_host.prelabeling import jobs, lifecycle, shards, wakeup
 from label_studio.ml_host.prelabeling import lease as leases
 from label_studio.ml_host.prelabeling.arrivals import Arrivals
@@ -26,27 +26,16 @@ logger = logging.getLogger(__name__)
 TICK_SECONDS = 2.0
 # How long stopping work may take before the process ends without it.
 STOP_SECONDS = 3.0
-_START_LOCK = threading.Lock()
-_running: Conductor | None = None
 
 
 def start() -> Conductor:
-    """Start this process's conductor unless it runs already; also in a process that was forked from one that had it."""
-    global _running
-    with _START_LOCK:
-        if _running is None or _running.pid != os.getpid():
-            leases.open_again()
-            _running = Conductor()
-            _running.start()
-        return _running
+    """Start this process's conductor unless it runs already."""
+    return _conductors.start()
 
 
 def stop() -> None:
     """Stop working and give everything back, so that the next process goes on at once."""
-    global _running
-    with _START_LOCK:
-        ending, _running = _running, None
-    if ending is not None:
+    if (ending := _conductors.take()) is not None:
         ending.stop()
 
 
@@ -54,7 +43,6 @@ class Conductor:
     """The threads of one process."""
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self._stopping = threading.Event()
         self._arrivals = Arrivals()
         workers = settings.ML_PRELABEL_THREADS if works_here() else 0
@@ -68,6 +56,7 @@ class Conductor:
 
     def start(self) -> None:
         """Begin; returns at once."""
+        leases.open_again()
         for thread in self._threads:
             thread.start()
 
@@ -117,6 +106,9 @@ class Conductor:
                 worked = False
             if not worked:
                 wakeup.work.wait(heard, TICK_SECONDS)
+
+
+_conductors = PerProcess(Conductor)
 
 
 def works_here() -> bool:

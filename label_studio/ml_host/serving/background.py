@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from label_studio.ml_host.learning import watcher
+from label_studio.ml_host.per_process import PerProcess
 from label_studio.ml_host.prelabeling import conductor
 from label_studio.ml_host.prelabeling.courtesy import polite
 from label_studio.ml_host.serving import listener
@@ -17,19 +18,14 @@ START_SECONDS = 3.0
 
 Application = Callable[..., Iterable[bytes]]
 
-_lock = threading.Lock()
-_listening_in: int | None = None
+_listeners = PerProcess(listener.listening)
 
 
 def start() -> None:
-    """Start it all unless it runs in this process already; threads of a process are not in what is forked from it."""
-    global _listening_in
+    """Start it all unless it runs in this process already."""
     conductor.start()
     watcher.start()
-    with _lock:
-        if _listening_in != os.getpid():
-            _listening_in = os.getpid()
-            listener.start()
+    _listeners.start()
 
 
 def stop() -> None:

@@ -26,11 +26,9 @@ LOOK_SECONDS = 1.0
 RETRY_SECONDS = 2.0
 
 
-def start() -> threading.Thread:
-    """Listen and look in a daemon thread for the life of the web process."""
-    thread = threading.Thread(target=_Listener().run, name='version-listener', daemon=True)
-    thread.start()
-    return thread
+def listening() -> threading.Thread:
+    """A daemon thread that listens and looks for the life of the web process; it is not started yet."""
+    return threading.Thread(target=_Listener().run, name='version-listener', daemon=True)
 
 
 def handle(message: bytes | str) -> None:
