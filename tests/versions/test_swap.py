@@ -72,6 +72,15 @@ def at_hand(project):
     return found.number if found else None
 
 
+def load(project, number):
+    """Put a version in service and wait until this process predicts with it."""
+    serve(project, number)
+    listener._load(project.pk, 'gated')
+    row = ProjectBackend.objects.select_related('in_service', 'project').get()
+    until(lambda: host.runtime().is_ready(host.spec_for(row, project.label_config)))
+    assert at_hand(project) == number
+
+
 def numbers():
     return sorted(model.spec.version_number or 0 for model in host.loaded_models())
 
@@ -111,19 +120,17 @@ def test_the_one_before_predicts_until_the_new_one_is_loaded(gated, api):
 
 def test_many_requests_while_it_loads_begin_one_load(gated, monkeypatch):
     gate(1).set()
-    serve(gated, 1)
-    listener._load(gated.pk, 'gated')
-    until(lambda: at_hand(gated) == 1)
+    load(gated, 1)
     dismissed = []
     monkeypatch.setattr(host, '_dismiss_others', lambda where, spec: dismissed.append(spec.version_number))
     serve(gated, 2)
     assert [at_hand(gated) for _ in range(20)] == [1] * 20
     gate(2).set()
     until(lambda: at_hand(gated) == 2)
-    until(lambda: dismissed)
-    # By whoever notices first, the load or a request, or by both.
-    assert set(dismissed) == {2}
-    assert len(dismissed) <= 2
+    until(lambda: 2 in dismissed)
+    # By whoever notices first, the load or a request, or by both; the first load may end with its own dismissal late.
+    assert dismissed.count(2) <= 2
+    assert set(dismissed) <= {1, 2}
     assert Gated.loads == [1, 2]
 
 
@@ -150,9 +157,7 @@ def test_a_version_that_does_not_load_leaves_the_one_before_at_work(gated):
 def test_going_back_at_once_keeps_the_one_that_is_still_there(gated):
     for number in (1, 2):
         gate(number).set()
-        serve(gated, number)
-        listener._load(gated.pk, 'gated')
-        until(lambda number=number: at_hand(gated) == number)
+        load(gated, number)
     serve(gated, 1)
     assert at_hand(gated) == 1
     until(lambda: numbers() == [1])
@@ -164,8 +169,7 @@ def test_the_database_is_looked_at_only_for_models_in_memory(gated, django_asser
     with django_assert_num_queries(0):
         assert listener.look() == 0
     gate(1).set()
-    listener._load(gated.pk, 'gated')
-    until(lambda: at_hand(gated) == 1)
+    load(gated, 1)
     with django_assert_num_queries(1):
         assert listener.look() == 0
     gate(2).set()
@@ -184,9 +188,7 @@ def test_a_full_process_does_not_load_what_nobody_uses_here(gated, settings):
 def test_the_new_one_pushes_nobody_out(gated, settings):
     settings.ML_RESIDENT_MODELS = 1
     gate(1).set()
-    serve(gated, 1)
-    listener._load(gated.pk, 'gated')
-    until(lambda: at_hand(gated) == 1)
+    load(gated, 1)
     serve(gated, 2)
     assert at_hand(gated) == 1
     until(lambda: Gated.loads == [1, 2])
