@@ -62,9 +62,17 @@ def text_of(task: Task, key: str) -> str:
 
 def image_of(task: Task, key: str) -> Image:
     """See `Task.image`."""
+    return decoded(task, key, files_of(task, key).read(task, key))
+
+
+def decoded(task: Task, key: str, content: bytes) -> Image:
+    """The picture that the content of a field is, as `Task.image` gives it; needs no access to files.
+
+    Raises:
+        TaskDataError: It is no picture that can be decoded.
+    """
     from PIL import ImageOps
 
-    content = files_of(task, key).read(task, key)
     try:
         picture = _open(content)
     except Exception as error:

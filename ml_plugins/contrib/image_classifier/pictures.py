@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from ml_plugins.task_data import decoded
 from ml_plugins.types import Task
 
 if TYPE_CHECKING:
@@ -33,17 +33,11 @@ def square(image: Image) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Content:
-    """The bytes of one field of a task; implements `ml_plugins.types.TaskFiles` for it."""
+    """The bytes of one field of a task."""
 
     task: Task
     key: str
     content: bytes
-
-    def read(self, task: Task, key: str) -> bytes:
-        return self.content
-
-    def path(self, task: Task, key: str) -> Path:
-        raise NotImplementedError('pictures are decoded from memory')
 
 
 def content_of(wanted: tuple[Task, str]) -> Content:
@@ -54,7 +48,7 @@ def content_of(wanted: tuple[Task, str]) -> Content:
 
 def square_of(content: Content) -> np.ndarray:
     """The picture, decoded, as `square` gives it. Raises `TaskDataError`."""
-    return square(replace(content.task, files=content).image(content.key))
+    return square(decoded(content.task, content.key, content.content))
 
 
 def load(task: Task, key: str) -> np.ndarray:
