@@ -14,6 +14,7 @@ class MLHostConfig(AppConfig):
     def ready(self) -> None:
         """Connect the fork to upstream once every app is loaded."""
         from django.conf import settings
+        from django.db.models.signals import post_migrate
 
         import ml_plugins.runtime.fence
         import ml_plugins.task_data
@@ -21,6 +22,7 @@ class MLHostConfig(AppConfig):
         from label_studio.ml_host.data_manager import actions
         from label_studio.ml_host.enabling import signals
         from label_studio.ml_host.quiet import say_what_was_held_back
+        from label_studio.ml_host.sampling import indexes
         from label_studio.ml_host.upstream import install_seams
 
         say_what_was_held_back()
@@ -29,4 +31,5 @@ class MLHostConfig(AppConfig):
         ml_plugins.task_data.max_image_pixels = settings.ML_MAX_IMAGE_PIXELS
         ml_plugins.runtime.fence.bootstrap = 'label_studio.ml_host.bootstrap:setup'
         signals.connect()
+        post_migrate.connect(indexes.after_migration, sender=self)
         failures.keep_failures()

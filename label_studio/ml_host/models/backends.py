@@ -77,6 +77,8 @@ class BackendEvent(models.Model):
         DELETED = 'deleted', 'Version deleted'
         UPLOADED = 'uploaded', 'Version uploaded'
         LEARNING = 'learning', 'Learning while labeling changed'
+        SAMPLING = 'sampling', 'Active learning changed'
+        SAMPLING_FALLBACK = 'sampling_fell', 'Active learning fell back'
         RESET = 'reset', 'Circuit breaker reset'
         PRELABEL = 'prelabel', 'Pre-labeling started'
         PRELABEL_CANCEL = 'prelabel_stop', 'Pre-labeling cancelled'

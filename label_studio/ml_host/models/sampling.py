@@ -1,0 +1,103 @@
+"""What people label next: the plan of a project, the scores of its tasks and the queue that is served.
+
+No row refers to a task by a foreign key: upstream deletes tasks in ways that pass Django's cascade by, and a row about
+a task that is gone is passed over when it comes up.
+"""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+
+class SamplingPlan(models.Model):
+    """How the next task of a project is chosen, while active learning is on."""
+
+    project = models.OneToOneField('projects.Project', on_delete=models.CASCADE, related_name='sampling_plan')
+    backend = models.CharField(max_length=64, help_text='Plugin whose answers are used.')
+    enabled = models.BooleanField(default=False)
+    strategy = models.CharField(max_length=64, default='automatic', help_text='Name of the query strategy.')
+    params = models.JSONField(default=dict, blank=True, help_text='Parameters of the strategy; others are defaults.')
+    explore = models.FloatField(default=0.05, help_text='Share of tasks that are drawn at random, 0..1.')
+    batch = models.PositiveIntegerField(default=50, help_text='Tasks that are chosen ahead.')
+    seed = models.PositiveIntegerField(default=0, help_text='Seed of every choice.')
+    epoch = models.PositiveIntegerField(default=0, help_text='How often tasks were chosen; part of the seed.')
+    fallback = models.TextField(default='', blank=True, help_text='Why the strategy does not choose; empty: it does.')
+    explanation = models.TextField(default='', blank=True, help_text='How the latest batch came about, in a sentence.')
+    scored_version = models.CharField(max_length=96, default='', blank=True, help_text='Version of the scores.')
+    scored_at = models.DateTimeField(null=True, blank=True)
+    worker = models.CharField(max_length=128, default='', blank=True, help_text='Process that chooses now.')
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    def __str__(self) -> str:
+        return f'{self.strategy} with {self.backend} on project {self.project_id}'
+
+
+class TaskScore(models.Model):
+    """How useful the label of a task would be, as a version of the model and a strategy saw it."""
+
+    project = models.ForeignKey('projects.Project', on_delete=models.CASCADE, related_name='+', db_index=False)
+    task_id = models.BigIntegerField()
+    score = models.FloatField(help_text='The highest is labeled first.')
+    version = models.CharField(max_length=96, help_text='Name of the version in predictions.')
+    strategy = models.CharField(max_length=64)
+    scored_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=['project', 'task_id'], name='ml_host_one_score_a_task')
+        ]
+        indexes: ClassVar = [models.Index(fields=['project', '-score', 'task_id'], name='ml_host_best_scores')]
+
+    def __str__(self) -> str:
+        return f'{self.score:.4g} for task {self.task_id}'
+
+
+class SampledTask(models.Model):
+    """A task that was chosen: first it waits to be served, then it is the record of that."""
+
+    class Source(models.TextChoices):
+        """Where a served task came from."""
+
+        QUEUE = 'queue', 'Chosen by the strategy'
+        SCORE = 'score', 'Best score'
+        RANDOM = 'random', 'At random'
+        BEGUN = 'begun', 'In progress'
+        GROUND_TRUTH = 'ground_truth', 'Ground truth'
+        POSTPONED = 'postponed', 'Postponed before'
+        SKIPPED = 'skipped', 'Skipped before'
+
+    project = models.ForeignKey('projects.Project', on_delete=models.CASCADE, related_name='+', db_index=False)
+    position = models.PositiveBigIntegerField(help_text='The lowest is served first.')
+    task_id = models.BigIntegerField()
+    source = models.CharField(max_length=16, choices=Source.choices, default=Source.QUEUE)
+    score = models.FloatField(null=True, blank=True, help_text='Null: it has none, or was not chosen by it.')
+    rank = models.PositiveIntegerField(null=True, blank=True, help_text='Among all scores of then; 1 is the best.')
+    strategy = models.CharField(max_length=64)
+    version = models.CharField(max_length=96, default='', blank=True)
+    propensity = models.FloatField(null=True, blank=True, help_text='How likely it was to be chosen in this way.')
+    explored = models.BooleanField(default=False, help_text='Drawn at random from all tasks that were left.')
+    batch = models.PositiveIntegerField(default=0, help_text='Epoch of the plan that chose it.')
+    seed = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    served_at = models.DateTimeField(null=True, blank=True, help_text='Null: it waits.')
+    served_to = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name='+'
+    )
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=['project', 'task_id'], condition=Q(served_at=None), name='ml_host_task_waits_once'
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=['project', 'position'], condition=Q(served_at=None), name='ml_host_waiting_tasks'),
+            models.Index(fields=['project', 'served_at'], name='ml_host_served_tasks'),
+        ]
+
+    def __str__(self) -> str:
+        return f'task {self.task_id}, number {self.position} of project {self.project_id}'

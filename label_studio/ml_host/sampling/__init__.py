@@ -1,0 +1,1 @@
+"""Active learning: which task is labeled next."""

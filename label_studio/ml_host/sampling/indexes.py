@@ -1,0 +1,36 @@
+"""Two small indexes of upstream's table of tasks, without which the next task costs more the more tasks there are.
+
+They are no part of upstream's models: SQLite loses them when an upgrade of upstream rebuilds the table, so they are
+looked for after every migration.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Tasks without all of their annotations, by number: a random one is a seek.
+UNLABELED = 'ml_host_unlabeled_tasks'
+# Those among them that somebody began with; there are few at any time.
+BEGUN = 'ml_host_begun_tasks'
+
+_CREATE = (
+    f'CREATE INDEX IF NOT EXISTS {UNLABELED} ON task (project_id, id) WHERE NOT is_labeled',
+    f'CREATE INDEX IF NOT EXISTS {BEGUN} ON task (project_id, (total_annotations + cancelled_annotations)) '
+    'WHERE NOT is_labeled AND (total_annotations + cancelled_annotations) > 0',
+)
+
+
+def create(connection: Any) -> None:
+    """Create what is missing."""
+    with connection.cursor() as cursor:
+        for statement in _CREATE:
+            cursor.execute(statement)
+
+
+def after_migration(sender: Any, using: str, **_: Any) -> None:
+    """Receiver of Django's ``post_migrate`` signal of our own app."""
+    from django.db import connections
+
+    connection = connections[using]
+    if 'task' in connection.introspection.table_names():
+        create(connection)
