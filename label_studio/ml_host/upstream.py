@@ -33,11 +33,13 @@ NAMES: dict[str, str] = {
     'SkipMissedManifestStaticFilesStorage': 'core.storage',
     'SsrfBlockedUrlError': 'core.utils.exceptions',
     'Task': 'tasks.models',
+    'TaskLock': 'tasks.models',
     'TokenAuthenticationPhaseout': 'jwt_auth.auth',
     'UpstreamMLBackend': 'ml.models:MLBackend',
     'User': 'users.models',
     'ViewClassPermission': 'core.permissions',
     'Webhook': 'webhooks.models',
+    'add_stream_history': 'projects.functions.stream_history',
     'all_permissions': 'core.permissions',
     'collect_versions': 'core.utils.common',
     'create_project': 'label_studio.server:_create_project',
@@ -48,6 +50,7 @@ NAMES: dict[str, str] = {
     'get_prepare_params': 'data_manager.functions',
     'get_current_request': 'core.current_request',
     'get_storage_classes': 'io_storages.models',
+    'postponed_queue': 'projects.functions.next_task',
     'project_exists': 'label_studio.server:_project_exists',
     'read_server_config': 'label_studio.server:_get_config',
     'read_yaml': 'core.utils.io',
@@ -55,6 +58,7 @@ NAMES: dict[str, str] = {
     'replace_task_data_undefined_with_config_field': 'core.label_config',
     'run_webhook_sync': 'webhooks.utils',
     'server_main': 'label_studio.server:main',
+    'skipped_queue': 'projects.functions.next_task',
     'ssrf_safe_get': 'core.utils.io',
     'start_browser': 'core.utils.common',
     'validate_upload_url': 'core.utils.io',
@@ -90,6 +94,12 @@ class Seam:
 
 
 SEAMS: tuple[Seam, ...] = (
+    Seam(
+        'data_manager.actions.next_task:get_next_task',
+        'label_studio.ml_host.sampling.stream:get_next_task',
+        ('user', 'prepared_tasks', 'project', 'dm_queue', 'assigned_flag'),
+        "The order that active learning chose, by index seeks; upstream's uncertainty sampling sorts all tasks.",
+    ),
     Seam(
         'data_manager.actions:settings.DATA_MANAGER_ACTIONS.predictions_to_annotations.dialog.form',
         'label_studio.ml_host.data_manager.versions:form',
@@ -149,6 +159,12 @@ SEAMS: tuple[Seam, ...] = (
         'label_studio.ml_host.prelabeling.seams:project_deleted',
         ('self', 'instance'),
         'A prediction that is written while its task is being deleted would make the deletion fail.',
+    ),
+    Seam(
+        'projects.api:get_next_task',
+        'label_studio.ml_host.sampling.stream:get_next_task',
+        ('user', 'prepared_tasks', 'project', 'dm_queue', 'assigned_flag'),
+        'The same for the label stream of the API, which imports the function by name.',
     ),
     Seam(
         'projects.api:ProjectAPI.get',

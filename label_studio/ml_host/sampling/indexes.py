@@ -1,4 +1,4 @@
-"""Two small indexes of upstream's table of tasks, without which the next task costs more the more tasks there are.
+"""Three small indexes of upstream's table of tasks, without which the next task costs more the more tasks there are.
 
 They are no part of upstream's models: SQLite loses them when an upgrade of upstream rebuilds the table, so they are
 looked for after every migration.
@@ -10,11 +10,14 @@ from typing import Any
 
 # Tasks without all of their annotations, by number: a random one is a seek.
 UNLABELED = 'ml_host_unlabeled_tasks'
+# Those among them that several people are to annotate.
+OVERLAPPING = 'ml_host_overlapping_tasks'
 # Those among them that somebody began with; there are few at any time.
 BEGUN = 'ml_host_begun_tasks'
 
 _CREATE = (
     f'CREATE INDEX IF NOT EXISTS {UNLABELED} ON task (project_id, id) WHERE NOT is_labeled',
+    f'CREATE INDEX IF NOT EXISTS {OVERLAPPING} ON task (project_id, id) WHERE NOT is_labeled AND overlap > 1',
     f'CREATE INDEX IF NOT EXISTS {BEGUN} ON task (project_id, (total_annotations + cancelled_annotations)) '
     'WHERE NOT is_labeled AND (total_annotations + cancelled_annotations) > 0',
 )

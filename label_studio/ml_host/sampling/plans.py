@@ -1,0 +1,20 @@
+"""The plan of a project, where active learning is on."""
+
+from __future__ import annotations
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from label_studio.ml_host.models import ProjectBackend, SamplingPlan
+
+
+def active_plans() -> QuerySet[SamplingPlan]:
+    """Plans that are switched on, and whose backend is."""
+    backend = ProjectBackend.objects.filter(
+        project_id=OuterRef('project_id'), backend=OuterRef('backend'), enabled=True
+    )
+    return SamplingPlan.objects.filter(Exists(backend), enabled=True)
+
+
+def active_plan(project_id: int) -> SamplingPlan | None:
+    """The plan of a project, or None where upstream chooses; one SQL statement."""
+    return active_plans().filter(project_id=project_id).first()
