@@ -10,7 +10,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from label_studio.ml_host.enabling import gate, services
-from label_studio.ml_host.models import BackendEvent, ModelVersion, PrelabelRun, ProjectBackend, TrainingRun
+from label_studio.ml_host.models import (
+    BackendEvent,
+    ModelVersion,
+    PrelabelRun,
+    ProjectBackend,
+    SamplingPlan,
+    TrainingRun,
+)
 from ml_plugins.exceptions import MLPluginError, PluginBrokenError
 from ml_plugins.failures import Stage, describe, record_failure
 from ml_plugins.registry import registry
@@ -190,3 +197,12 @@ def set_learning(
     from label_studio.ml_host.learning import services as learning
 
     return learning.set_learning(project, backend, on, values or {}, user)
+
+
+def set_sampling(
+    project, backend: str, on: bool | None, values: Mapping[str, Any] | None = None, user=None
+) -> SamplingPlan:
+    """Switch active learning on or off, or change how tasks are chosen; None leaves the switch as it is."""
+    from label_studio.ml_host.sampling import services as sampling
+
+    return sampling.set_sampling(project, backend, on, values or {}, user)

@@ -8,6 +8,7 @@ from rest_framework.response import Response
 from label_studio.ml_host.learning.settings import LearningSettingsError
 from label_studio.ml_host.prelabeling.choices import ChoiceError
 from label_studio.ml_host.prelabeling.errors import PrelabelError
+from label_studio.ml_host.sampling.settings import SamplingSettingsError
 from label_studio.ml_host.versions.errors import UploadError, UploadTooLargeError
 from ml_plugins import exceptions as errors
 
@@ -24,6 +25,7 @@ _STATUS: dict[type[errors.MLPluginError], int] = {
     PrelabelError: status.HTTP_409_CONFLICT,
     ChoiceError: status.HTTP_400_BAD_REQUEST,
     LearningSettingsError: status.HTTP_400_BAD_REQUEST,
+    SamplingSettingsError: status.HTTP_400_BAD_REQUEST,
     # The plugin or the server is at fault, not the request.
     errors.MLPluginError: status.HTTP_503_SERVICE_UNAVAILABLE,
 }

@@ -10,6 +10,7 @@ from rest_framework import serializers
 from label_studio.ml_host.api.fields import Flag, StrictSerializer
 from label_studio.ml_host.learning.settings import LearningSettingsError
 from label_studio.ml_host.models import TrainingRun
+from label_studio.ml_host.sampling.settings import SamplingSettingsError
 
 
 class PluginFailureSerializer(serializers.Serializer):
@@ -86,6 +87,9 @@ class BackendStateSerializer(serializers.Serializer):
     prelabel_new = serializers.BooleanField(help_text='Whether new tasks are pre-labeled by themselves.')
     switched_off = serializers.CharField(help_text='Why the server disabled it by itself; empty when a person did it.')
     learning = serializers.DictField(help_text='Whether it learns while people label ("on"), and how.')
+    sampling = serializers.DictField(
+        help_text='Whether it chooses what is labeled next ("on"), and how; "fallback" says why it does not.'
+    )
     circuit_breaker = serializers.CharField(allow_null=True, help_text='State of the breaker; null when all is well.')
     latest_run = TrainingRunSerializer(allow_null=True)
 
@@ -98,6 +102,10 @@ class BackendChangeSerializer(StrictSerializer):
     learning = serializers.DictField(
         required=False,
         help_text='Learning while labeling: "on" is the switch, the others are settings; what is left out stays.',
+    )
+    sampling = serializers.DictField(
+        required=False,
+        help_text='Active learning: "on" is the switch, the others are settings; what is left out stays.',
     )
     params = serializers.DictField(
         required=False, help_text='Replaces all parameters of the project; names left out go back to their default.'
@@ -117,7 +125,20 @@ def learning_change(sent: Mapping[str, Any]) -> tuple[bool | None, dict[str, Any
     Raises:
         LearningSettingsError: The switch is neither true nor false.
     """
+    return _change(sent, 'learning', LearningSettingsError)
+
+
+def sampling_change(sent: Mapping[str, Any]) -> tuple[bool | None, dict[str, Any]]:
+    """The switch and the settings in what PATCH got under ``sampling``.
+
+    Raises:
+        SamplingSettingsError: The switch is neither true nor false.
+    """
+    return _change(sent, 'sampling', SamplingSettingsError)
+
+
+def _change(sent: Mapping[str, Any], name: str, error: type[Exception]) -> tuple[bool | None, dict[str, Any]]:
     on = sent.get('on')
     if on is not None and not isinstance(on, bool):
-        raise LearningSettingsError(f'learning.on: {on!r} must be true or false')
-    return on, {name: value for name, value in sent.items() if name != 'on'}
+        raise error(f'{name}.on: {on!r} must be true or false')
+    return on, {key: value for key, value in sent.items() if key != 'on'}

@@ -8,6 +8,7 @@ from typing import Any
 from label_studio.ml_host.enabling import misfit, services
 from label_studio.ml_host.learning.settings import LearningSettings
 from label_studio.ml_host.models import ProjectBackend, TrainingRun
+from label_studio.ml_host.sampling.services import sampling_state
 from ml_plugins.backend import MLBackend
 from ml_plugins.discovery import Candidate
 from ml_plugins.failures import Stage, describe, record_failure
@@ -89,6 +90,12 @@ class BackendState:
         """Whether it learns while people label, and how."""
         stored = self.row.learning if self.row is not None else {}
         return {'on': self.enabled and self.row.learns, **asdict(LearningSettings.of(stored))}
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """Whether it chooses what is labeled next, and how."""
+        stored = sampling_state(self.project.pk, self.name)
+        return {**stored, 'on': self.enabled and stored['on']}
 
     @property
     def version_in_service(self) -> int | None:

@@ -24,6 +24,7 @@ from label_studio.ml_host.api.serializers import (
     PluginSerializer,
     TrainingRunSerializer,
     learning_change,
+    sampling_change,
 )
 from label_studio.ml_host.api.state import state_of, states_of
 from label_studio.ml_host.logs import run_log_path
@@ -110,8 +111,8 @@ class BackendAPI(BackendView):
     @extend_schema(
         tags=TAGS,
         summary="Change a project's ML backend",
-        description='Enable or disable the backend for the project, set its parameters, let it pre-label new tasks or '
-        'learn while people label; all at once when all are given.',
+        description='Enable or disable the backend for the project, set its parameters, let it pre-label new tasks, '
+        'learn while people label or choose what is labeled next; all at once when all are given.',
         request=BackendChangeSerializer,
         responses={200: BackendStateSerializer, 400: REFUSED, 404: NOT_FOUND, 409: REFUSED, 503: REFUSED},
         extensions=AUDIENCE,
@@ -131,6 +132,8 @@ class BackendAPI(BackendView):
                 actions.set_prelabel_new(project, name, change.validated_data['prelabel_new'], request.user)
             if 'learning' in change.validated_data:
                 actions.set_learning(project, name, *learning_change(change.validated_data['learning']), request.user)
+            if 'sampling' in change.validated_data:
+                actions.set_sampling(project, name, *sampling_change(change.validated_data['sampling']), request.user)
         if change.validated_data.get('enabled') is False:
             actions.switch(project, name, False, request.user)
         return Response(BackendStateSerializer(state_of(project, name)).data)

@@ -57,7 +57,6 @@ def record(request: Request, task_id: int, source: Source) -> bool:
         project_id=plan.project_id,
         position=0,
         task_id=task_id,
-        strategy=plan.strategy,
         batch=plan.epoch,
         seed=plan.seed,
         **_score(request, task_id, source),
@@ -69,7 +68,9 @@ def record(request: Request, task_id: int, source: Source) -> bool:
 def _score(request: Request, task_id: int, source: Source) -> dict[str, Any]:
     from label_studio.ml_host.models import TaskScore
 
-    if source != Source.SCORE:
-        return {}
-    found = TaskScore.objects.filter(project_id=request.plan.project_id, task_id=task_id).first()
-    return {'score': found.score, 'version': found.version, 'strategy': found.strategy} if found else {}
+    plan, found = request.plan, None
+    if source == Source.SCORE:
+        found = TaskScore.objects.filter(project_id=plan.project_id, task_id=task_id).first()
+    if found is None:
+        return {'strategy': plan.strategy}
+    return {'strategy': found.strategy, 'score': found.score, 'version': found.version}
