@@ -49,6 +49,8 @@ ML_DATA_DIR = Path(BASE_DATA_DIR) / 'ml'
 ML_LOG_DIR = ML_DATA_DIR / 'logs'
 ML_VERSION_DIR = ML_DATA_DIR / 'versions'
 ML_WORK_DIR = ML_DATA_DIR / 'work'
+# What models said about tasks, for active learning.
+ML_ANSWER_DIR = ML_DATA_DIR / 'answers'
 ML_CACHE_DIR = ML_DATA_DIR / 'cache'
 # Plugin that is enabled on every new project whose label config it can serve.
 ML_DEFAULT_BACKEND = get_env('ML_DEFAULT_BACKEND', '')
@@ -111,6 +113,8 @@ ML_PRELABEL_LEASE = float(get_env('ML_PRELABEL_LEASE', 15.0))
 # Threads that load the files of the next tasks, and the bytes that they may hold.
 ML_PRELABEL_LOADERS = int(get_env('ML_PRELABEL_LOADERS', 4))
 ML_PRELABEL_LOADED_BYTES = int(get_env('ML_PRELABEL_LOADED_BYTES', 256 * 1024**2))
+# How long a query strategy may take to score and choose, in seconds.
+ML_SAMPLING_TIMEOUT = float(get_env('ML_SAMPLING_TIMEOUT', 300.0))
 
 # --- Queues ------------------------------------------------------------------------------------------------------
 from label_studio.ml_host.queues import queue_connection, redis_is_configured

@@ -13,6 +13,7 @@ from django.db.models import Q
 from label_studio.ml_host.models import PrelabelRun, PrelabelShard
 from label_studio.ml_host.prelabeling.selection import unpack
 from label_studio.ml_host.prelabeling.store import Source
+from label_studio.ml_host.sampling import feeding
 
 PAGE = 1000
 
@@ -125,7 +126,11 @@ class ShardReader:
             return set(found.values_list('task_id', flat=True))
         # The backend is compared here: SQLite would go through all of its predictions instead of these tasks'.
         same = found.filter(model_version=self._source.label).values_list('task_id', 'model_id')
-        return {task_id for task_id, model_id in same if model_id == self._source.connection_id}
+        have = {task_id for task_id, model_id in same if model_id == self._source.connection_id}
+        if self._run.refresh:
+            # What was predicted before answers were kept, or whose file was lost, is predicted once more for them.
+            return feeding.kept(self._source.project_id, self._source.label, have)
+        return have
 
     def _load(self, task_ids: list[int]) -> list[Row]:
         from label_studio.ml_host.upstream import Task

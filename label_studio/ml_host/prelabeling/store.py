@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from label_studio.ml_host.models import ProjectBackend, version_label
 from label_studio.ml_host.prelabeling.statements import as_text, count_again, insert_missing, replace_older
+from label_studio.ml_host.sampling import feeding
 from ml_plugins.types import Prediction
 
 # Follows the name of a version that is not in service any more, where its prediction is shown.
@@ -61,8 +62,10 @@ def store(source: Source, predictions: Iterable[tuple[int, Prediction]], user: A
     """
     from label_studio.ml_host.upstream import Prediction as StoredPrediction
 
+    predictions = list(predictions)
     rows = as_rows(predictions)
     now = timezone.now()
+    feeding.keep_soon(source.project_id, source.label, predictions)
     stored = write(source, rows, now, user)
     return [_instance(StoredPrediction, number, rows.contents[task_id], source, now) for number, task_id in stored]
 

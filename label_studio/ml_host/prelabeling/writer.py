@@ -15,6 +15,7 @@ from label_studio.ml_host.models import PrelabelFailure, PrelabelShard
 from label_studio.ml_host.prelabeling.courtesy import give_way_before_writing
 from label_studio.ml_host.prelabeling.lease import Lease
 from label_studio.ml_host.prelabeling.store import Rows, Source, as_rows, write
+from label_studio.ml_host.sampling import feeding
 from ml_plugins.plain import storable_text
 from ml_plugins.types import Prediction
 
@@ -78,6 +79,8 @@ class ShardWriter:
             DatabaseError: The database does not work, after several tries.
         """
         rows = as_rows(answers.predictions)
+        # First: a task that the cursor has passed is not predicted again.
+        feeding.keep(self._source.project_id, self._source.label, answers.predictions)
         give_way_before_writing()
         patiently(lambda: self._write(answers, rows), self._lease.stop.wait)
         self.cursor = answers.cursor

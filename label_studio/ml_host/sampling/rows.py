@@ -1,0 +1,98 @@
+"""What models said about tasks, as columns of numbers: probabilities, embedding, score and scores of regions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from label_studio.ml_host.sampling.parts import Column, column
+from ml_plugins.types import Prediction
+
+EMBEDDING, SCORE, REGIONS = 'embedding', 'score', 'regions'
+# Before the name of a control.
+PROBABILITIES = 'p:'
+_LARGEST = float(np.finfo(np.float16).max)
+# Controls that say something of the whole task; what they say is no region.
+_WHOLE = frozenset({'choices', 'taxonomy', 'textarea', 'rating', 'number', 'datetime', 'pairwise', 'ranker'})
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Numbers of some tasks.
+
+    Attributes:
+        task_ids: Ascending, each once.
+        stamps: When each was computed, in nanoseconds; of two rows of a task the later one counts.
+        dense: Shape (n, width), by name; a row of NaN says that there is nothing.
+        ragged: Offsets (n + 1) and values, by name.
+    """
+
+    task_ids: np.ndarray
+    stamps: np.ndarray
+    dense: Mapping[str, np.ndarray] = field(default_factory=dict)
+    ragged: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+    def columns(self) -> dict[str, Column]:
+        """As a file takes them."""
+        return {
+            'task_ids': column(self.task_ids),
+            'stamps': column(self.stamps),
+            **{f'd:{name}': column(values) for name, values in self.dense.items()},
+            **{f'o:{name}': column(offsets) for name, (offsets, _) in self.ragged.items()},
+            **{f'v:{name}': column(values) for name, (_, values) in self.ragged.items()},
+        }
+
+
+def rows_of(predictions: Sequence[tuple[int, Prediction]]) -> Rows:
+    """The numbers of predictions; the last one counts for a task that comes twice.
+
+    Numbers of another width than most have are left out: a control has one number of classes, a model one of features.
+    """
+    found = dict(sorted(dict(predictions).items()))
+    said = list(found.values())
+    given: dict[str, list[Any]] = {SCORE: [None if item.score is None else [item.score] for item in said]}
+    for name in {name for item in said for name in (item.probabilities or {})}:
+        given[f'{PROBABILITIES}{name}'] = [(item.probabilities or {}).get(name) for item in said]
+    given[EMBEDDING] = [item.embedding for item in said]
+    dense = {name: rows for name, values in given.items() if (rows := _dense(values)) is not None}
+    task_ids = np.fromiter(found, dtype=np.int64, count=len(found))
+    stamps = np.full(len(found), time.time_ns(), dtype=np.int64)
+    return Rows(task_ids, stamps, dense, _regions(said))
+
+
+def _dense(values: Sequence[Any]) -> np.ndarray | None:
+    rows = [None if value is None else _flat(value) for value in values]
+    widths = [len(row) for row in rows if row is not None and len(row)]
+    if not widths:
+        return None
+    width = max(set(widths), key=widths.count)
+    found = np.full((len(rows), width), np.nan, dtype=np.float16)
+    for number, row in enumerate(rows):
+        if row is not None and len(row) == width:
+            found[number] = row
+    return found
+
+
+def _flat(value: Any) -> np.ndarray:
+    # Tensors and lists come, too. What does not fit into 16 bits is the largest number that does.
+    row = np.array(value, dtype=np.float64).reshape(-1)
+    row[~np.isfinite(row)] = np.nan
+    return np.clip(row, -_LARGEST, _LARGEST)
+
+
+def _regions(said: Sequence[Prediction]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Scores of boxes, polygons, spans and the like; none where the model makes no such thing."""
+    scores = [
+        [region.score for region in item.regions if region.score is not None and region.type not in _WHOLE]
+        for item in said
+    ]
+    if not any(scores):
+        return {}
+    offsets = np.zeros(len(scores) + 1, dtype=np.int64)
+    np.cumsum([len(item) for item in scores], out=offsets[1:])
+    values = np.concatenate([_flat(item) for item in scores]).astype(np.float16)
+    return {REGIONS: (offsets, values)}
