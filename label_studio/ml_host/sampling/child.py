@@ -1,0 +1,61 @@
+"""The process that computes scores: strategies may take any time and memory, and do not share the server's interpreter.
+
+One order a line comes in, one answer a line goes out; `scorer.py` is at the other end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import traceback
+from typing import IO, Any
+
+NICENESS = 10
+# Strategies compare arrays with all processors, unless they are told.
+_THREADS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
+_MOST_TRACEBACK = 8000
+
+
+def run(parent: int) -> None:
+    """The life of the process.
+
+    Args:
+        parent: The server's process id; this one ends with it.
+    """
+    for name in _THREADS:
+        os.environ.setdefault(name, str(max(1, (os.cpu_count() or 2) // 2)))
+    with contextlib.suppress(OSError):
+        os.nice(NICENESS)
+    from ml_plugins.runtime.fence.bounds import die_with
+
+    die_with(parent)
+    orders, answers = sys.stdin, os.fdopen(os.dup(1), 'w', encoding='utf-8')
+    # What a strategy prints must not be taken for an answer.
+    os.dup2(2, 1)
+    _warm_up()
+    _tell(answers, {'ready': True})
+    for line in orders:
+        _tell(answers, _answer(json.loads(line)))
+
+
+def _warm_up() -> None:
+    """Import what nearly every order needs while nobody waits for it."""
+    from label_studio.ml_host.sampling import computing  # noqa: F401
+
+
+def _answer(given: dict[str, Any]) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from label_studio.ml_host.sampling.computing import Order, compute
+
+    try:
+        return {'computed': asdict(compute(Order(**given)))}
+    except BaseException as error:  # also what a strategy calls exit with
+        return {'error': f'{type(error).__name__}: {error}', 'traceback': traceback.format_exc()[-_MOST_TRACEBACK:]}
+
+
+def _tell(answers: IO[str], content: dict[str, Any]) -> None:
+    answers.write(json.dumps(content) + '\n')
+    answers.flush()
