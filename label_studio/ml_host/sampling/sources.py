@@ -125,9 +125,10 @@ def at_random(request: Request) -> Iterator[int]:
 
     numbers = Task.objects.filter(project_id=request.project.pk, is_labeled=False).values_list('pk', flat=True)
     first, last = numbers.order_by('pk').first(), numbers.order_by('-pk').first()
-    if first is None:
+    # Others label meanwhile: the last one may be gone, or come before what was the first.
+    if first is None or last is None:
         return
-    start = random.randint(first, last)
+    start = random.randint(min(first, last), max(first, last))
     for part in (Q(pk__gte=start), Q(pk__lt=start)):
         after = Q()
         while True:

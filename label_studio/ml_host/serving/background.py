@@ -1,4 +1,4 @@
-"""What a web process does besides answering: bulk runs, learning, and hearing of new versions; people go before all."""
+"""What a web process does besides answering: bulk runs, learning, choosing tasks, new versions; people go first."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from label_studio.ml_host.learning import watcher
 from label_studio.ml_host.per_process import PerProcess
 from label_studio.ml_host.prelabeling import conductor
 from label_studio.ml_host.prelabeling.courtesy import polite
+from label_studio.ml_host.sampling import keeper
 from label_studio.ml_host.serving import listener
 
 # Servers that fork their workers from a loaded application do so by then.
@@ -25,11 +26,13 @@ def start() -> None:
     """Start it all unless it runs in this process already."""
     conductor.start()
     watcher.start()
+    keeper.start()
     _listeners.start()
 
 
 def stop() -> None:
     """Stop working and give everything back; the listener has nothing to give back and ends with the process."""
+    keeper.stop()
     watcher.stop()
     conductor.stop()
 

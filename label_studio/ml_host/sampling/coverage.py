@@ -1,0 +1,122 @@
+"""Which tasks a version has answered, which version to choose by, and having the rest answered."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from label_studio.ml_host.models import PrelabelRun, ProjectBackend, version_label
+from label_studio.ml_host.prelabeling import runs
+from label_studio.ml_host.prelabeling.selection import pack
+from label_studio.ml_host.prelabeling.store import current_label
+from label_studio.ml_host.sampling import homes
+from label_studio.ml_host.sampling.available import needs_of
+from label_studio.ml_host.sampling.homes import store_of
+from label_studio.ml_host.serving import host
+from label_studio.ml_host.versions.removal import version_before
+from ml_plugins.strategies import Needs
+
+logger = logging.getLogger(__name__)
+
+# While a version is still answering, the one before it is chosen by until this share is done.
+ENOUGH = 0.5
+
+
+@dataclass(frozen=True)
+class Basis:
+    """The version that tasks are chosen by.
+
+    Attributes:
+        label: Its name in predictions; empty when none has answered anything.
+        known: Unlabeled tasks that it has answered.
+    """
+
+    label: str
+    known: int
+
+
+def labels_of(row: ProjectBackend) -> list[str]:
+    """Versions whose answers are of use: the one in service, and the one before it."""
+    if row.in_service is None:
+        return [current_label(row)]
+    before = version_before(row.in_service)
+    return [current_label(row), version_label(row.backend, before.number if before is not None else None)]
+
+
+def basis_of(row: ProjectBackend, task_ids: np.ndarray) -> Basis:
+    """Which version's answers to choose by.
+
+    Args:
+        row: With its version in service.
+        task_ids: Unlabeled tasks, ascending.
+    """
+    current, *before = labels_of(row)
+    known = store_of(row.project_id, current).find(task_ids).known
+    basis = Basis(current if known.any() else '', int(known.sum()))
+    is_new = basis.known < ENOUGH * len(task_ids) and (not basis.known or is_answering(row, current))
+    if before and is_new:
+        there = int(store_of(row.project_id, before[0]).find(task_ids).known.sum())
+        if there > basis.known:
+            return Basis(before[0], there)
+    return basis
+
+
+def is_answering(row: ProjectBackend, label: str) -> bool:
+    """Whether a version is being asked about many tasks."""
+    started = PrelabelRun.objects.filter(project_id=row.project_id, backend=row.backend, label=label)
+    return started.exclude(state__in=PrelabelRun.ENDED).exists()
+
+
+def gives(row: ProjectBackend) -> Needs:
+    """What the answers of a backend's versions hold; the newest version that has answered anything says it."""
+    for label in labels_of(row):
+        found = store_of(row.project_id, label).find(np.empty(0, dtype=np.int64))
+        if found.parts:
+            return needs_of([*found.names('d:'), *found.names('o:')])
+    return Needs()
+
+
+def sweep() -> None:
+    """Remove answers of versions that nobody chooses by any more, and of projects that are gone."""
+    for project_id in homes.projects():
+        rows = ProjectBackend.objects.filter(project_id=project_id).select_related('in_service')
+        wanted = {label for row in rows for label in labels_of(row)}
+        if wanted:
+            homes.keep_only(project_id, wanted)
+        else:
+            homes.remove(project_id)
+
+
+class Asker:
+    """Has the version in service answer what it has not; asks once for each task and version in this process."""
+
+    def __init__(self) -> None:
+        self._asked: dict[tuple[int, str], int] = {}
+
+    def ask(self, row: ProjectBackend, unlabeled: np.ndarray, labeled: np.ndarray) -> PrelabelRun | None:
+        """Begin a run for what is missing.
+
+        Args:
+            unlabeled: Tasks to choose among, ascending.
+            labeled: Tasks whose labels cover something; asked about where the model gives embeddings.
+        """
+        label = current_label(row)
+        wanted = np.union1d(unlabeled, labeled) if gives(row).embeddings else unlabeled
+        # A task that the model fails at has been asked about, too: only newer ones are worth a run.
+        wanted = wanted[wanted > self._asked.get((row.project_id, label), 0)]
+        if not len(wanted) or host.needs_training(row) or is_answering(row, label):
+            return None
+        missing = wanted[~store_of(row.project_id, label).find(wanted).known]
+        for key in [key for key in self._asked if key[0] == row.project_id]:
+            del self._asked[key]
+        self._asked[row.project_id, label] = int(wanted[-1])
+        if not len(missing):
+            return None
+        span = (int(missing[0]), int(missing[-1]))
+        run = runs.create_run(
+            row, row.in_service, span, len(missing), pack(missing.tolist())[0], {'refresh': True}, None
+        )
+        logger.info('%s answers %d tasks for active learning', label, len(missing))
+        return run

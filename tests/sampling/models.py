@@ -1,0 +1,46 @@
+"""A model that gives numbers for active learning, and packages with strategies of their own."""
+
+import textwrap
+
+import numpy as np
+
+from ml_plugins import MLBackend, Prediction, Serves
+
+STRATEGY = """
+import os, time
+import numpy as np
+from ml_plugins.strategies import QueryStrategy
+
+
+class Strategy(QueryStrategy):
+    name = '{name}'
+    title = 'Of a test'
+
+    def score(self, pool, labeled, rng):
+        {score}
+"""
+
+
+class SureBackend(MLBackend):
+    """The surer, the higher the task's number; the embedding says the same."""
+
+    serves = (Serves('Choices', 'Image'),)
+
+    def predict(self, tasks, interaction=None):
+        control = self.label_config.control('Choices', 'Image')
+        return [self._say(control, int(task.data['image'].rpartition('/')[2].partition('.')[0])) for task in tasks]
+
+    def _say(self, control, number):
+        sure = 0.5 + min(number, 1000) / 2002
+        probabilities = {control.name: np.array([sure, 1 - sure])}
+        embedding = np.array([np.cos(number), np.sin(number), number / 100])
+        return Prediction([control.choices('cat')], sure, probabilities, embedding)
+
+
+def install_strategy(folder, name, score):
+    """A package with a strategy, in a folder that goes on the path; `score` is the body of its method."""
+    (folder / f'{name}_package.py').write_text(STRATEGY.format(name=name, score=textwrap.dedent(score)))
+    info = folder / f'{name}_package-1.0.dist-info'
+    info.mkdir()
+    (info / 'METADATA').write_text(f'Metadata-Version: 2.1\nName: {name}-package\nVersion: 1.0\n')
+    (info / 'entry_points.txt').write_text(f'[label_studio.query_strategies]\n{name} = {name}_package:Strategy\n')
