@@ -111,12 +111,17 @@ class Prediction:
         probabilities: Class probabilities by control name, each of shape (classes,), in the order of the control's
             labels. Used by active learning.
         embedding: Feature vector of shape (d,). Used by active learning.
+        members: Class probabilities by control of each member of a committee, or of each pass with dropout; as many for
+            every task. Used by active learning.
+        log_probabilities: Of each token of the best answer of a sequence, shape (tokens,). Used by active learning.
     """
 
     regions: Sequence[Region] = ()
     score: float | None = None
     probabilities: Mapping[str, np.ndarray] | None = None
     embedding: np.ndarray | None = None
+    members: Sequence[Mapping[str, np.ndarray]] | None = None
+    log_probabilities: np.ndarray | None = None
 
     def result(self) -> list[dict[str, Any]]:
         """The regions as a Label Studio ``result`` list."""

@@ -49,8 +49,8 @@ ML_DATA_DIR = Path(BASE_DATA_DIR) / 'ml'
 ML_LOG_DIR = ML_DATA_DIR / 'logs'
 ML_VERSION_DIR = ML_DATA_DIR / 'versions'
 ML_WORK_DIR = ML_DATA_DIR / 'work'
-# What models said about tasks, for active learning.
-ML_ANSWER_DIR = ML_DATA_DIR / 'answers'
+# What models said about tasks, for active learning; web servers and workers on several machines share it.
+ML_ANSWER_DIR = Path(get_env('ML_ANSWER_DIR', str(ML_DATA_DIR / 'answers')))
 ML_CACHE_DIR = ML_DATA_DIR / 'cache'
 # Plugin that is enabled on every new project whose label config it can serve.
 ML_DEFAULT_BACKEND = get_env('ML_DEFAULT_BACKEND', '')

@@ -9,13 +9,13 @@ import numpy as np
 from label_studio.ml_host.models import ProjectBackend
 from label_studio.ml_host.prelabeling.store import current_label
 from label_studio.ml_host.sampling.homes import store_of
-from label_studio.ml_host.sampling.rows import EMBEDDING, PROBABILITIES, REGIONS
+from label_studio.ml_host.sampling.rows import EMBEDDING, MEMBERS, PROBABILITIES, REGIONS, TOKENS
 from ml_plugins.strategies import Needs
 from ml_plugins.strategies.registry import Offer
 from ml_plugins.strategies.registry import offers as all_offers
 
 # What an answer of a backend can carry; what it does carry is known once it has answered.
-POSSIBLE = Needs(probabilities=True, embeddings=True, regions=True)
+POSSIBLE = Needs(probabilities=True, embeddings=True, members=True, sequences=True, regions=True)
 
 
 def available(row: ProjectBackend | None) -> Needs:
@@ -34,6 +34,8 @@ def needs_of(columns: Iterable[str]) -> Needs:
     return Needs(
         probabilities=any(name.startswith(PROBABILITIES) for name in names),
         embeddings=EMBEDDING in names,
+        members=any(name.startswith(MEMBERS) for name in names),
+        sequences=TOKENS in names,
         regions=REGIONS in names,
     )
 

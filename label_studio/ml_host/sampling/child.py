@@ -13,7 +13,7 @@ import traceback
 from typing import IO, Any
 
 NICENESS = 10
-# Strategies compare arrays with all processors, unless they are told.
+# On a busy machine the threads of these libraries wait for one another actively: one is quicker, and leaves room.
 _THREADS = ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS')
 _MOST_TRACEBACK = 8000
 
@@ -25,7 +25,7 @@ def run(parent: int) -> None:
         parent: The server's process id; this one ends with it.
     """
     for name in _THREADS:
-        os.environ.setdefault(name, str(max(1, (os.cpu_count() or 2) // 2)))
+        os.environ.setdefault(name, '1')
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
     from ml_plugins.runtime.fence.bounds import die_with

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from label_studio.ml_host.sampling.rows import EMBEDDING, PROBABILITIES, REGIONS
+from label_studio.ml_host.sampling.rows import EMBEDDING, MEMBERS, PROBABILITIES, REGIONS, TOKENS
 from label_studio.ml_host.sampling.selection import Selection
 from label_studio.ml_host.sampling.store import AnswerStore
 from label_studio.ml_host.sampling.whole_pool import OnWholePool
@@ -112,7 +112,9 @@ def pool_of(selection: Selection, work: Path, multi_label: Sequence[str] = ()) -
         selection.task_ids,
         probabilities or None,
         selection.read(EMBEDDING, work) if EMBEDDING in names else None,
-        regions=_regions(selection),
+        members=_members(selection, names, work),
+        sequences=_ragged(selection, TOKENS),
+        regions=_ragged(selection, REGIONS),
         multi_label=tuple(name for name in multi_label if name in probabilities),
     )
 
@@ -130,10 +132,19 @@ def _selection(order: Order, task_ids: np.ndarray) -> Selection:
     return store.find(task_ids)
 
 
-def _regions(selection: Selection) -> list[np.ndarray] | None:
-    if not len(selection.task_ids) or REGIONS not in selection.names('o:'):
+def _members(selection: Selection, names: Sequence[str], work: Path) -> list[dict[str, np.ndarray]] | None:
+    found: dict[int, dict[str, np.ndarray]] = {}
+    for name in names:
+        if name.startswith(MEMBERS):
+            number, _, control = name.removeprefix(MEMBERS).partition(':')
+            found.setdefault(int(number), {})[control] = selection.read(name, work)
+    return [found[number] for number in sorted(found)] or None
+
+
+def _ragged(selection: Selection, name: str) -> list[np.ndarray] | None:
+    if not len(selection.task_ids) or name not in selection.names('o:'):
         return None
-    offsets, values = selection.ragged(REGIONS)
+    offsets, values = selection.ragged(name)
     return np.split(values, offsets[1:-1])
 
 

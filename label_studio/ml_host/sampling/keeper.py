@@ -144,17 +144,19 @@ class Keeper:
             return None
         waiting = queueing.waiting(plan).count()
         signs = self._signs(plan, row)
-        has_changed = signs != memory.signs and memory.rest_until <= time.monotonic()
-        if not has_changed and waiting >= refill.low_water(plan):
+        now = time.monotonic()
+        has_reason = signs != memory.signs or (memory.failed and memory.retry_at <= now)
+        if waiting >= refill.low_water(plan) and (not has_reason or memory.rest_until > now):
             return None
         with claims.claimed(plan) as claim:
             if claim is None:
                 return None
             started = time.monotonic()
             try:
-                return self._do(plan, row, waiting, memory, claim)
-            finally:
+                outcome = self._do(plan, row, waiting, memory, claim)
                 memory.signs = signs
+                return outcome
+            finally:
                 memory.rest_until = time.monotonic() + (time.monotonic() - started) * (1 / LOOK_SHARE - 1)
 
     def close(self) -> None:
@@ -171,6 +173,7 @@ class Keeper:
         is_settled = not coverage.is_answering(row, basis.label)
         job = refill.due(plan, basis, waiting, len(pool), known, is_settled)
         if job is None:
+            memory.failed = ()
             memory.scored, memory.known = basis.label, basis.known if known < 0 else known
             memory.idle_until = time.monotonic() + (IDLE_SECONDS if waiting < refill.low_water(plan) else 0.0)
             return None
@@ -198,7 +201,9 @@ class Keeper:
         outcome = refill.refill(plan, row, job, self._scorer, lambda: not self._stopping.is_set() and claim.renew())
         if outcome.reason:
             memory.failed, memory.retry_at = tried, time.monotonic() + RETRY_SECONDS
-        elif job.anew:
+            return outcome
+        memory.failed = ()
+        if job.anew:
             memory.scored, memory.known = job.label, outcome.known
         return outcome
 

@@ -12,9 +12,9 @@ import numpy as np
 from label_studio.ml_host.sampling.parts import Column, column
 from ml_plugins.types import Prediction
 
-EMBEDDING, SCORE, REGIONS = 'embedding', 'score', 'regions'
-# Before the name of a control.
-PROBABILITIES = 'p:'
+EMBEDDING, SCORE, REGIONS, TOKENS = 'embedding', 'score', 'regions', 'tokens'
+# Before the name of a control; of a member's probabilities, its number follows.
+PROBABILITIES, MEMBERS = 'p:', 'm:'
 _LARGEST = float(np.finfo(np.float16).max)
 # Controls that say something of the whole task; what they say is no region.
 _WHOLE = frozenset({'choices', 'taxonomy', 'textarea', 'rating', 'number', 'datetime', 'pairwise', 'ranker'})
@@ -55,13 +55,21 @@ def rows_of(predictions: Sequence[tuple[int, Prediction]]) -> Rows:
     found = dict(sorted(dict(predictions).items()))
     said = list(found.values())
     given: dict[str, list[Any]] = {SCORE: [None if item.score is None else [item.score] for item in said]}
-    for name in {name for item in said for name in (item.probabilities or {})}:
-        given[f'{PROBABILITIES}{name}'] = [(item.probabilities or {}).get(name) for item in said]
+    probabilities = [item.probabilities or {} for item in said]
+    given |= {f'{PROBABILITIES}{name}': values for name, values in _by_control(probabilities).items()}
+    for number in range(max((len(item.members or ()) for item in said), default=0)):
+        members = [(item.members or ())[number] if number < len(item.members or ()) else {} for item in said]
+        given |= {f'{MEMBERS}{number}:{name}': values for name, values in _by_control(members).items()}
     given[EMBEDDING] = [item.embedding for item in said]
     dense = {name: rows for name, values in given.items() if (rows := _dense(values)) is not None}
     task_ids = np.fromiter(found, dtype=np.int64, count=len(found))
     stamps = np.full(len(found), time.time_ns(), dtype=np.int64)
-    return Rows(task_ids, stamps, dense, _regions(said))
+    ragged = {REGIONS: _ragged(_scores_of_regions(said)), TOKENS: _ragged([item.log_probabilities for item in said])}
+    return Rows(task_ids, stamps, dense, {name: values for name, values in ragged.items() if len(values[1])})
+
+
+def _by_control(given: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    return {name: [item.get(name) for item in given] for name in {name for item in given for name in item}}
 
 
 def _dense(values: Sequence[Any]) -> np.ndarray | None:
@@ -77,22 +85,30 @@ def _dense(values: Sequence[Any]) -> np.ndarray | None:
     return found
 
 
-def _flat(value: Any) -> np.ndarray:
-    # Tensors and lists come, too. What does not fit into 16 bits is the largest number that does.
-    row = np.array(value, dtype=np.float64).reshape(-1)
+def _flat(value: Any) -> np.ndarray | None:
+    """Any numbers as one row; None for what is none."""
+    try:
+        # Tensors and lists come, too.
+        row = np.array(value, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        return None
+    # What does not fit into 16 bits becomes the largest number that does.
     row[~np.isfinite(row)] = np.nan
     return np.clip(row, -_LARGEST, _LARGEST)
 
 
-def _regions(said: Sequence[Prediction]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _ragged(values: Sequence[Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Offsets and values of rows of different lengths."""
+    rows = [None if value is None else _flat(value) for value in values]
+    rows = [np.empty(0) if row is None else row for row in rows]
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    return offsets, np.concatenate([np.empty(0), *rows]).astype(np.float16)
+
+
+def _scores_of_regions(said: Sequence[Prediction]) -> list[list[Any]]:
     """Scores of boxes, polygons, spans and the like; none where the model makes no such thing."""
-    scores = [
+    return [
         [region.score for region in item.regions if region.score is not None and region.type not in _WHOLE]
         for item in said
     ]
-    if not any(scores):
-        return {}
-    offsets = np.zeros(len(scores) + 1, dtype=np.int64)
-    np.cumsum([len(item) for item in scores], out=offsets[1:])
-    values = np.concatenate([_flat(item) for item in scores]).astype(np.float16)
-    return {REGIONS: (offsets, values)}

@@ -15,13 +15,22 @@ def plain(answer: Any) -> Any:
     """An answer in plain values and numpy arrays, where the plugin's own can be turned into them."""
     if not isinstance(answer, Prediction):
         return answer
-    given = answer.probabilities
     return Prediction(
         regions=[_plain_region(region) for region in answer.regions],
         score=_plain_number(answer.score),
-        probabilities={name: np.asarray(value) for name, value in given.items()} if given is not None else None,
-        embedding=np.asarray(answer.embedding) if answer.embedding is not None else None,
+        probabilities=_plain_arrays(answer.probabilities),
+        embedding=_plain_array(answer.embedding),
+        members=[_plain_arrays(member) for member in answer.members] if answer.members is not None else None,
+        log_probabilities=_plain_array(answer.log_probabilities),
     )
+
+
+def _plain_arrays(given: Any) -> Any:
+    return {name: np.asarray(value) for name, value in given.items()} if given is not None else None
+
+
+def _plain_array(given: Any) -> Any:
+    return np.asarray(given) if given is not None else None
 
 
 def _plain_region(region: Any) -> Any:
