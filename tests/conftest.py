@@ -38,7 +38,8 @@ PBKDF2PasswordHasher.iterations = 1
 
 def _schema_key() -> str:
     digest = hashlib.sha256((ROOT / 'upstream.txt').read_bytes())
-    for path in sorted((ROOT / 'label_studio' / 'ml_host' / 'migrations').glob('*.py')):
+    host = ROOT / 'label_studio' / 'ml_host'
+    for path in [*sorted((host / 'migrations').glob('*.py')), host / 'sampling' / 'indexes.py']:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -13,6 +13,7 @@ from django.utils.timezone import now
 
 from label_studio.ml_host.models import SamplingPlan, TaskScore
 from label_studio.ml_host.sampling import eligible, low, queueing
+from label_studio.ml_host.sampling.indexes import Number
 
 # How many tasks are looked at together, and how often before the next source is asked.
 WINDOW = 50
@@ -123,20 +124,23 @@ def at_random(request: Request) -> Iterator[int]:
     """Tasks from a random number on; finds one if there is any."""
     from label_studio.ml_host.upstream import Task
 
-    numbers = Task.objects.filter(project_id=request.project.pk, is_labeled=False).values_list('pk', flat=True)
-    first, last = numbers.order_by('pk').first(), numbers.order_by('-pk').first()
+    numbers = Task.objects.filter(project_id=request.project.pk, is_labeled=False).annotate(number=Number('pk'))
+    # The comparison keeps SQLite off an index that it would have to sort.
+    numbers = numbers.filter(number__gt=0).values_list('number', flat=True)
+    first, last = numbers.order_by('number').first(), numbers.order_by('-number').first()
     # Others label meanwhile: the last one may be gone, or come before what was the first.
     if first is None or last is None:
         return
     start = random.randint(min(first, last), max(first, last))
-    for part in (Q(pk__gte=start), Q(pk__lt=start)):
+    free = request.free.annotate(number=Number('pk')).order_by('number')
+    for part in (Q(number__gte=start), Q(number__lt=start)):
         after = Q()
         while True:
-            ids = list(request.free.filter(part, after).order_by('pk').values_list('pk', flat=True)[:WINDOW])
+            ids = list(free.filter(part, after).values_list('pk', flat=True)[:WINDOW])
             yield from ids
             if len(ids) < WINDOW:
                 break
-            after = Q(pk__gt=ids[-1])
+            after = Q(number__gt=ids[-1])
 
 
 def _kept(task_ids: list[int], may: set[int]) -> Iterator[int]:
