@@ -91,7 +91,7 @@ def queued(request: Request) -> Iterator[int]:
     for number in range(WINDOWS):
         rows = queueing.waiting(plan).filter(position__gt=last)
         window = list(rows.values_list('task_id', 'position')[:WINDOW])
-        if number == 0 and len(window) <= plan.batch // 2:
+        if number == 0 and len(window) < min(WINDOW, plan.batch // 2 + 1):
             low.note(plan.project_id)
         if not window:
             return
