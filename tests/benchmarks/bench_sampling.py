@@ -102,7 +102,9 @@ def answer(plan, label: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(CLASSES, WIDTH))
     store = homes.store_of(plan.project_id, label)
+    # The model has not come to all of them yet.
     ids = tasks.unlabeled(plan.project_id)
+    ids = ids[: len(ids) * 9 // 10]
     for start in range(0, len(ids), CHUNK):
         some = ids[start : start + CHUNK]
         kinds = rng.integers(CLASSES, size=len(some))
@@ -164,8 +166,8 @@ def choose_anew(count: int) -> tuple[float, float, float]:
     start = time.perf_counter()
     outcome = kept.look_at(plan)
     anew = time.perf_counter() - start
-    assert (outcome.known, outcome.added, outcome.reason) == (count, plan.batch, ''), outcome
-    assert TaskScore.objects.filter(project=plan.project_id).count() == count
+    assert (outcome.known, outcome.added, outcome.reason) == (count * 9 // 10, plan.batch, ''), outcome
+    assert TaskScore.objects.filter(project=plan.project_id).count() == count * 9 // 10
     SampledTask.objects.filter(project=plan.project_id, position__lte=30).delete()
     start = time.perf_counter()
     assert kept.look_at(plan).added == plan.batch

@@ -8,6 +8,7 @@ from label_studio.ml_host.models import PrelabelRun, ProjectBackend, SampledTask
 from label_studio.ml_host.sampling import feeding, homes, keeper, low
 from label_studio.ml_host.sampling.rows import rows_of
 from ml_plugins import Prediction
+from ml_plugins.exceptions import StrategyError
 from ml_plugins.strategies import registry
 from tests.prelabeling.drive import until_idle
 from tests.sampling.models import SureBackend, install_strategy
@@ -167,6 +168,45 @@ def test_new_tasks_are_asked_about_and_failed_ones_only_once(plan, make_tasks, k
     keep.look_at(plan)
     stored = homes.store_of(plan.project_id, 'sure-v0').task_ids()
     assert stored.tolist() == sorted({*ids, *new} - {ids[5]})
+
+
+@pytest.mark.django_db
+def test_a_run_that_a_refresh_took_the_place_of_is_begun_again(plan, make_tasks, keep):
+    from label_studio.ml_host.learning.refresh import OVERTAKEN
+    from label_studio.ml_host.prelabeling import runs
+
+    make_tasks(20)
+    keep.look_at(plan)
+    runs.cancel(PrelabelRun.objects.get(), reason=OVERTAKEN)
+    keep.look_at(plan)
+    again = PrelabelRun.objects.latest('id')
+    assert (again.state, again.total) == ('queued', 20)
+    runs.cancel(again)
+    keep.look_at(plan)
+    # What a person cancels stays cancelled.
+    assert PrelabelRun.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_a_strategy_that_failed_is_tried_again_after_a_while(plan, make_tasks, keep, monkeypatch):
+    ids = make_tasks(20)
+    monkeypatch.setattr(keeper, 'RETRY_SECONDS', 0.0)
+    tried = []
+    compute = keep._scorer.compute
+
+    def fails_once(*given):
+        tried.append(1)
+        if len(tried) == 1:
+            raise StrategyError('not now')
+        return compute(*given)
+
+    monkeypatch.setattr(keep._scorer, 'compute', fails_once)
+    alike = [(number, Prediction(probabilities={'choice': [0.5, 0.5]})) for number in ids]
+    homes.store_of(plan.project_id, 'sure-v0').append(rows_of(alike))
+    assert keep.look_at(plan).reason == 'not now'
+    assert len(waiting(plan)) == 10
+    assert keep.look_at(plan).reason == ''
+    assert keep.look_at(plan) is None
 
 
 @pytest.mark.django_db

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from label_studio.ml_host.learning.refresh import OVERTAKEN
 from label_studio.ml_host.models import PrelabelRun, ProjectBackend, version_label
 from label_studio.ml_host.prelabeling import runs
-from label_studio.ml_host.prelabeling.selection import pack
+from label_studio.ml_host.prelabeling.selection import pack_sorted
 from label_studio.ml_host.prelabeling.store import current_label
 from label_studio.ml_host.sampling import homes
 from label_studio.ml_host.sampling.available import needs_of
@@ -63,6 +64,12 @@ def basis_of(row: ProjectBackend, task_ids: np.ndarray) -> Basis:
     return basis
 
 
+def latest_run(row: ProjectBackend, label: str) -> tuple[int, str] | None:
+    """Number and state of the latest run that asks a version."""
+    started = PrelabelRun.objects.filter(project_id=row.project_id, backend=row.backend, label=label)
+    return started.order_by('-id').values_list('id', 'state').first()
+
+
 def is_answering(row: ProjectBackend, label: str) -> bool:
     """Whether a version is being asked about many tasks."""
     started = PrelabelRun.objects.filter(project_id=row.project_id, backend=row.backend, label=label)
@@ -93,7 +100,7 @@ class Asker:
     """Has the version in service answer what it has not; asks once for each task and version in this process."""
 
     def __init__(self) -> None:
-        self._asked: dict[tuple[int, str], int] = {}
+        self._asked: dict[int, _Asked] = {}
 
     def ask(self, row: ProjectBackend, unlabeled: np.ndarray, labeled: np.ndarray) -> PrelabelRun | None:
         """Begin a run for what is missing.
@@ -102,21 +109,47 @@ class Asker:
             unlabeled: Tasks to choose among, ascending.
             labeled: Tasks whose labels cover something; asked about where the model gives embeddings.
         """
-        label = current_label(row)
-        wanted = np.union1d(unlabeled, labeled) if gives(row).embeddings else unlabeled
-        # A task that the model fails at has been asked about, too: only newer ones are worth a run.
-        wanted = wanted[wanted > self._asked.get((row.project_id, label), 0)]
+        label, with_labeled = current_label(row), gives(row).embeddings
+        before = self._asked.get(row.project_id)
+        wanted = np.union1d(unlabeled, labeled) if with_labeled else unlabeled
+        if before is not None and before.covers(label, with_labeled):
+            # A task that the model fails at has been asked about, too: only newer ones are worth a run.
+            wanted = wanted[wanted > before.last]
         if not len(wanted) or host.needs_training(row) or is_answering(row, label):
             return None
         missing = wanted[~store_of(row.project_id, label).find(wanted).known]
-        for key in [key for key in self._asked if key[0] == row.project_id]:
-            del self._asked[key]
-        self._asked[row.project_id, label] = int(wanted[-1])
-        if not len(missing):
-            return None
-        span = (int(missing[0]), int(missing[-1]))
-        run = runs.create_run(
-            row, row.in_service, span, len(missing), pack(missing.tolist())[0], {'refresh': True}, None
-        )
-        logger.info('%s answers %d tasks for active learning', label, len(missing))
+        run = _begin(row, missing) if len(missing) else None
+        self._asked[row.project_id] = _Asked(label, with_labeled, int(wanted[-1]), run.pk if run else None)
         return run
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a version was asked.
+
+    Attributes:
+        with_labeled: About labeled tasks as well.
+        last: Highest task number.
+        run: The run that asks; None where nothing was missing.
+    """
+
+    label: str
+    with_labeled: bool
+    last: int
+    run: int | None
+
+    def covers(self, label: str, with_labeled: bool) -> bool:
+        """Whether a version need not be asked the same again."""
+        if self.label != label or (with_labeled and not self.with_labeled):
+            return False
+        # A new version's own refresh, which is for other tasks, takes the place of all that had begun before it.
+        overtaken = PrelabelRun.objects.filter(pk=self.run, state=PrelabelRun.State.CANCELLED, error=OVERTAKEN)
+        return self.run is None or not overtaken.exists()
+
+
+def _begin(row: ProjectBackend, missing: np.ndarray) -> PrelabelRun:
+    span = (int(missing[0]), int(missing[-1]))
+    options = {'refresh': True}
+    run = runs.create_run(row, row.in_service, span, len(missing), pack_sorted(missing), options, None)
+    logger.info('%s answers %d tasks for active learning', run.label, len(missing))
+    return run

@@ -59,6 +59,8 @@ def flush() -> None:
 
 def kept(project_id: int, label: str, task_ids: Collection[int]) -> set[int]:
     """Which of these tasks the store of a version has answers of."""
+    if not task_ids:
+        return set()
     numbers = np.unique(np.fromiter(task_ids, dtype=np.int64, count=len(task_ids)))
     found = store_of(project_id, label).find(numbers)
     return set(numbers[found.known].tolist())

@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from django.db import DatabaseError, connection
-from django.db.models import Max
 
 from label_studio.ml_host.models import ProjectBackend, SamplingPlan
 from label_studio.ml_host.prelabeling.courtesy import be_humble, give_way
@@ -209,13 +208,11 @@ class Keeper:
 
     def _signs(self, plan: SamplingPlan, row: ProjectBackend) -> tuple:
         """What changes when something may have to be done; costs as good as nothing."""
-        from label_studio.ml_host.upstream import Task
-
         labels = coverage.labels_of(row)
-        newest = Task.objects.filter(project_id=plan.project_id).aggregate(newest=Max('id'))['newest']
+        newest = tasks.newest(plan.project_id)
         stores = tuple(homes.store_of(plan.project_id, label).changed_at for label in labels)
-        answering = coverage.is_answering(row, labels[0])
-        return (*labels, *stores, newest, answering, plan.scored_at is None, plan.strategy, repr(plan.params))
+        run = coverage.latest_run(row, labels[0])
+        return (*labels, *stores, newest, run, plan.scored_at is None, plan.strategy, repr(plan.params))
 
     def _memory(self, plan: SamplingPlan) -> _Memory:
         return self._memories.setdefault(plan.project_id, _Memory())

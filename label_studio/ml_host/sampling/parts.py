@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -25,6 +26,10 @@ CHUNK = 8192
 _DTYPES = {'int64': np.int64, 'float16': np.float16}
 # Larger ones are only compared with their length, which is what a power failure would change.
 _MOST_CHECKED = 16 * 1024**2
+_READ = 1024**2
+# Files that were compared with their check sums; they never change.
+_sound: set[Path] = set()
+_MOST_REMEMBERED = 10_000
 
 # A column in pieces, for files that are larger than memory.
 Pieces = Callable[[], Iterator[np.ndarray]]
@@ -103,27 +108,49 @@ def open_part(path: Path) -> dict[str, np.ndarray]:
     with path.open('rb') as stream:
         start = stream.read(len(_MAGIC) + 16)
         end, size = (int.from_bytes(start[at : at + 8], 'little') for at in (len(_MAGIC), len(_MAGIC) + 8))
-        if start[: len(_MAGIC)] != _MAGIC or path.stat().st_size != end + size or not size:
+        if start[: len(_MAGIC)] != _MAGIC or os.fstat(stream.fileno()).st_size != end + size or not size:
             raise DamagedPartError(f'{path} is not complete')
         stream.seek(end)
         try:
             head = json.loads(stream.read(size))
+            if end <= _MOST_CHECKED and path not in _sound:
+                _check(stream, head, path)
             content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-            found = {name: _mapped(content, place) for name, place in head['columns'].items()}
+            return {name: _mapped(content, place) for name, place in head['columns'].items()}
+        except DamagedPartError:
+            raise
         except (ValueError, KeyError, TypeError) as error:
             raise DamagedPartError(f'{path} cannot be read: {error}') from error
-    if end <= _MOST_CHECKED and head.get('check') != _checked(found):
+
+
+def _check(stream: IO[bytes], head: Mapping, path: Path) -> None:
+    """Compare a file with its check sum, once in each process; read, not mapped, so that its pages are not kept."""
+    check = 0
+    for place in head['columns'].values():
+        stream.seek(place['at'])
+        left = _length(place)
+        while left:
+            data = stream.read(min(left, _READ))
+            if not data:
+                break
+            check, left = zlib.crc32(data, check), left - len(data)
+    if check != head.get('check'):
         raise DamagedPartError(f'{path} has another check sum than when it was written')
-    return found
+    if len(_sound) >= _MOST_REMEMBERED:
+        _sound.clear()
+    _sound.add(path)
 
 
 def _places(columns: Mapping[str, Column]) -> tuple[dict[str, dict], int]:
     places, at = {}, _ALIGNMENT
     for name, wanted in columns.items():
         places[name] = {'at': at, 'dtype': wanted.dtype, 'shape': list(wanted.shape)}
-        length = int(np.prod(wanted.shape)) * np.dtype(_DTYPES[wanted.dtype]).itemsize
-        at = -(-(at + length) // _ALIGNMENT) * _ALIGNMENT
+        at = -(-(at + _length(places[name])) // _ALIGNMENT) * _ALIGNMENT
     return places, at
+
+
+def _length(place: Mapping) -> int:
+    return int(np.prod(place['shape'])) * np.dtype(_DTYPES[place['dtype']]).itemsize
 
 
 def _mapped(content: mmap.mmap, place: Mapping) -> np.ndarray:
@@ -132,10 +159,3 @@ def _mapped(content: mmap.mmap, place: Mapping) -> np.ndarray:
     if not count:
         return np.empty(shape, _DTYPES[place['dtype']])
     return np.frombuffer(content, _DTYPES[place['dtype']], count, place['at']).reshape(shape)
-
-
-def _checked(columns: Mapping[str, np.ndarray]) -> int:
-    check = 0
-    for values in columns.values():
-        check = zlib.crc32(np.ascontiguousarray(values).data.cast('B') if values.size else b'', check)
-    return check

@@ -24,10 +24,19 @@ def unlabeled(project_id: int) -> np.ndarray:
     return _numbers(_tasks(project_id).filter(is_labeled=False, total_annotations=0).order_by('id'))
 
 
+def newest(project_id: int) -> int:
+    """The newest task that lacks annotations; 0 when there is none. An index seek."""
+    found = _tasks(project_id).filter(is_labeled=False).order_by('-id').values_list('id', flat=True)
+    return found.first() or 0
+
+
 def labeled(project_id: int) -> np.ndarray:
-    """Tasks with a submitted annotation, ascending; the newest ones where there are very many."""
-    newest = _tasks(project_id).filter(total_annotations__gt=0).order_by('-id')[:MOST_LABELED]
-    return np.sort(_numbers(newest))
+    """Tasks with a submitted annotation, ascending; those labeled last where there are very many."""
+    from label_studio.ml_host.upstream import Annotation
+
+    given = Annotation.objects.filter(project_id=project_id, was_cancelled=False).order_by('-id')
+    found = given.values_list('task_id', flat=True)[:MOST_LABELED].iterator(chunk_size=_PAGE)
+    return np.unique(np.fromiter(_politely(found), dtype=np.int64))
 
 
 def taken(project_id: int) -> np.ndarray:
@@ -75,8 +84,7 @@ def _locked(locks: Any, project_id: int) -> np.ndarray:
 
 
 def _numbers(tasks: Any) -> np.ndarray:
-    numbers = _politely(tasks.values_list('id', flat=True).iterator(chunk_size=_PAGE))
-    return np.fromiter(numbers, dtype=np.int64)
+    return np.fromiter(_politely(tasks.values_list('id', flat=True).iterator(chunk_size=_PAGE)), dtype=np.int64)
 
 
 def _politely(numbers: Iterable[int]) -> Iterator[int]:
