@@ -8,7 +8,6 @@ chooses for a project: its name stands in the plan's row.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ import numpy as np
 from django.db import DatabaseError, connection
 
 from label_studio.ml_host.models import ProjectBackend, SamplingPlan
+from label_studio.ml_host.per_process import PerProcess
 from label_studio.ml_host.prelabeling.courtesy import be_humble, give_way
 from label_studio.ml_host.sampling import claims, coverage, homes, low, queueing, refill, tasks
 from label_studio.ml_host.sampling.plans import active_plans
@@ -36,26 +36,15 @@ MOST_AHEAD = 16
 SWEEP_SECONDS = 600.0
 STOP_SECONDS = 3.0
 
-_START_LOCK = threading.Lock()
-_running: Keeper | None = None
-
 
 def start() -> Keeper:
-    """Start this process's keeper unless it runs already; also in a process that was forked from one that had it."""
-    global _running
-    with _START_LOCK:
-        if _running is None or _running.pid != os.getpid():
-            _running = Keeper()
-            _running.start()
-        return _running
+    """Start this process's keeper unless it runs already."""
+    return _keepers.start()
 
 
 def stop() -> None:
     """Choose no more."""
-    global _running
-    with _START_LOCK:
-        ending, _running = _running, None
-    if ending is not None:
+    if (ending := _keepers.take()) is not None:
         ending.stop()
 
 
@@ -88,12 +77,10 @@ class Keeper:
     """The thread of one process.
 
     Attributes:
-        pid: The process that it runs in.
         rounds: How often it has looked at every project.
     """
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
         self.rounds = 0
         self._stopping = threading.Event()
         self._scorer = Scorer()
@@ -241,3 +228,6 @@ class Keeper:
         if self._sweep_at <= time.monotonic():
             self._sweep_at = time.monotonic() + SWEEP_SECONDS
             coverage.sweep()
+
+
+_keepers = PerProcess(Keeper)
