@@ -19,7 +19,7 @@ class MLHostConfig(AppConfig):
         import ml_plugins.runtime.fence
         import ml_plugins.task_data
         from label_studio.ml_host import failures
-        from label_studio.ml_host.data_manager import actions
+        from label_studio.ml_host.data_manager import actions, columns
         from label_studio.ml_host.enabling import signals
         from label_studio.ml_host.quiet import say_what_was_held_back
         from label_studio.ml_host.sampling import indexes
@@ -28,6 +28,7 @@ class MLHostConfig(AppConfig):
         say_what_was_held_back()
         install_seams()
         actions.register()
+        columns.register()
         ml_plugins.task_data.max_image_pixels = settings.ML_MAX_IMAGE_PIXELS
         ml_plugins.runtime.fence.bootstrap = 'label_studio.ml_host.bootstrap:setup'
         signals.connect()

@@ -139,6 +139,7 @@ INSTALLED_APPS = [
     *installed_plugin_apps(exclude=ML_EXCLUDED_BACKENDS, taken=INSTALLED_APPS),
 ]
 ROOT_URLCONF = 'label_studio.ml_host.urls'
+DATA_MANAGER_GET_ALL_COLUMNS = 'label_studio.ml_host.data_manager.columns.get_all_columns'
 WSGI_APPLICATION = 'label_studio.ml_host.wsgi.application'
 # Our base.html extends upstream's template of the same name, so its folder has to come first.
 TEMPLATES[0]['DIRS'] = [str(Path(__file__).parent / 'templates'), *TEMPLATES[0]['DIRS']]

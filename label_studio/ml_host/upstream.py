@@ -47,6 +47,7 @@ NAMES: dict[str, str] = {
     'enforce_csrf_checks': 'core.middleware',
     'find_dir': 'core.utils.io',
     'free_port': 'label_studio.server:_get_free_port',
+    'get_all_columns': 'data_manager.functions',
     'get_prepare_params': 'data_manager.functions',
     'get_current_request': 'core.current_request',
     'get_storage_classes': 'io_storages.models',
@@ -61,6 +62,7 @@ NAMES: dict[str, str] = {
     'skipped_queue': 'projects.functions.next_task',
     'ssrf_safe_get': 'core.utils.io',
     'start_browser': 'core.utils.common',
+    'update_annotation_map': 'data_manager.managers',
     'validate_upload_url': 'core.utils.io',
 }
 
@@ -117,6 +119,12 @@ SEAMS: tuple[Seam, ...] = (
         'label_studio.ml_host.data_manager.scores:annotate',
         ('queryset',),
         "Upstream looks for scores of the selected model's title, and no prediction of a plugin has it for a version.",
+    ),
+    Seam(
+        'data_manager.serializers:DataManagerTaskSerializer.to_representation',
+        'label_studio.ml_host.data_manager.columns:represent',
+        ('self', 'obj'),
+        'Its fields are fixed, and the columns of active learning are none of them.',
     ),
     Seam(
         'ml.api_connector:MLApi._request',

@@ -128,8 +128,8 @@ class Bench:
 
     def add_scores(self) -> None:
         execute(
-            'INSERT INTO ml_host_taskscore (project_id, task_id, score, version, strategy, scored_at) '
-            f"SELECT project_id, id, (id % 1009) / 1009.0, '{LABEL}', 'margin', created_at FROM task"
+            'INSERT INTO ml_host_taskscore (project_id, task_id, score, rank, version, strategy, scored_at) '
+            f"SELECT project_id, id, (id % 1009) / 1009.0, 1009 - id % 1009, '{LABEL}', 'margin', created_at FROM task"
         )
         execute('ANALYZE')
 

@@ -35,7 +35,9 @@ def fill(project, plan, make_tasks, other):
             queueing.append(plan, [Choice(task_id) for task_id in tasks])
         if source == 'score':
             TaskScore.objects.bulk_create(
-                TaskScore(project=project, task_id=task_id, score=task_id, version='', strategy='', scored_at=now())
+                TaskScore(
+                    project=project, task_id=task_id, score=task_id, rank=1, version='', strategy='', scored_at=now()
+                )
                 for task_id in tasks
             )
         if source == 'begun':

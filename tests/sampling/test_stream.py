@@ -24,9 +24,15 @@ def score(project, scores):
 
     TaskScore.objects.bulk_create(
         TaskScore(
-            project=project, task_id=task_id, score=value, version='constant-v0', strategy='margin', scored_at=now()
+            project=project,
+            task_id=task_id,
+            score=value,
+            rank=rank,
+            version='constant-v0',
+            strategy='margin',
+            scored_at=now(),
         )
-        for task_id, value in scores.items()
+        for rank, (task_id, value) in enumerate(sorted(scores.items(), key=lambda pair: -pair[1]), start=1)
     )
 
 

@@ -42,6 +42,7 @@ class TaskScore(models.Model):
     project = models.ForeignKey('projects.Project', on_delete=models.CASCADE, related_name='+', db_index=False)
     task_id = models.BigIntegerField()
     score = models.FloatField(help_text='The highest is labeled first.')
+    rank = models.PositiveIntegerField(help_text='Place among all scores of the time; 1 is the best.')
     version = models.CharField(max_length=96, help_text='Name of the version in predictions.')
     strategy = models.CharField(max_length=64)
     scored_at = models.DateTimeField()

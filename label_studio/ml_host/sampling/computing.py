@@ -186,8 +186,13 @@ def _batch(
     at = np.minimum(np.searchsorted(rows, picked.indices), len(rows) - 1)
     picks['known'] = rows[at] == picked.indices
     picks['score'] = np.where(picks['known'], scores[at], np.nan)
-    picks['rank'] = len(scores) - np.searchsorted(np.sort(scores), picks['score'], side='right') + 1
+    picks['rank'] = ranks_among(picks['score'], scores)
     return picks
+
+
+def ranks_among(some: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """The place of some scores among all of them, 1 for the highest; equal ones share the best place."""
+    return len(scores) - np.searchsorted(np.sort(scores), some, side='right') + 1
 
 
 def _picks(task_ids: np.ndarray, picked: Picked) -> np.ndarray:

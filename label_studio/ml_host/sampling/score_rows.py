@@ -11,6 +11,7 @@ from django.db import transaction
 
 from label_studio.ml_host.models import TaskScore
 from label_studio.ml_host.prelabeling.courtesy import give_way, give_way_before_writing
+from label_studio.ml_host.sampling.computing import ranks_among
 
 # Rows of one transaction: an annotator who saves waits for no longer than that takes.
 CHUNK = 2000
@@ -27,11 +28,12 @@ def write(
         strategy: Who gave them.
     """
     connection = transaction.get_connection()
+    ranks = ranks_among(scores, scores)
     stamp = TaskScore._meta.get_field('scored_at').get_db_prep_save(now, connection)
     sql = _upsert(connection.vendor, TaskScore._meta.db_table)
     for start in range(0, len(task_ids), CHUNK):
-        numbers, values = task_ids[start : start + CHUNK].tolist(), scores[start : start + CHUNK].tolist()
-        text = json.dumps(list(zip(numbers, values, strict=True)))
+        columns = (array[start : start + CHUNK].tolist() for array in (task_ids, scores, ranks))
+        text = json.dumps(list(zip(*columns, strict=True)))
         give_way_before_writing()
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(sql, [project_id, version, strategy, stamp, text])
@@ -58,14 +60,16 @@ def prune(project_id: int, wanted: np.ndarray) -> int:
 @cache
 def _upsert(vendor: str, table: str) -> str:
     if vendor == 'sqlite':
-        task, score, source = "json_extract(r.value, '$[0]')", "json_extract(r.value, '$[1]')", 'json_each(%s) AS r'
+        task, score, rank = (f"json_extract(r.value, '$[{number}]')" for number in range(3))
+        source = 'json_each(%s) AS r'
     else:
         task, score = '(r.value ->> 0)::bigint', '(r.value ->> 1)::double precision'
+        rank = '(r.value ->> 2)::integer'
         source = 'json_array_elements(%s::json) AS r(value)'
     columns = ', '.join(_FIXED)
+    replaced = ', '.join(f'{name} = excluded.{name}' for name in ('score', 'rank', 'version', 'strategy', 'scored_at'))
     # Without a condition SQLite takes ON for that of a join.
     return (
-        f'INSERT INTO "{table}" ({columns}, task_id, score) SELECT %s, %s, %s, %s, {task}, {score} FROM {source} '
-        f'WHERE true ON CONFLICT (project_id, task_id) DO UPDATE SET score = excluded.score, '
-        f'version = excluded.version, strategy = excluded.strategy, scored_at = excluded.scored_at'
+        f'INSERT INTO "{table}" ({columns}, task_id, score, rank) SELECT %s, %s, %s, %s, {task}, {score}, {rank} '
+        f'FROM {source} WHERE true ON CONFLICT (project_id, task_id) DO UPDATE SET {replaced}'
     )
