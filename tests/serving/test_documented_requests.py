@@ -13,7 +13,7 @@ from rest_framework.authtoken.models import Token
 from label_studio.ml_host.enabling.services import enable
 from label_studio.ml_host.launcher import web
 from label_studio.ml_host.serving.service.direct import with_short_way
-from tests.serving.test_predict_service import Brightness, choice, picture
+from tests.serving.brightness import Brightness, choice, picture
 
 PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'prediction-service.md'
 COMMANDS = [
