@@ -6,7 +6,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 
 from ml_plugins.backend import MLBackend
@@ -17,12 +17,14 @@ from ml_plugins.runtime.batching import GivenUpError, Outcome, compute
 from ml_plugins.runtime.breaker import CircuitBreaker
 from ml_plugins.runtime.fence.backend import FencedBackend
 from ml_plugins.runtime.inbox import Inbox
+from ml_plugins.runtime.judge import Judge
 from ml_plugins.runtime.loading import call, load, refuse_invalid
 from ml_plugins.runtime.niceness import be_nice
 from ml_plugins.runtime.notes import FailureNotes
 from ml_plugins.runtime.spec import ModelSpec
 from ml_plugins.runtime.stats import ModelStats, StatsRecorder
 from ml_plugins.runtime.waiting import Answer, Priority, Request, Slice
+from ml_plugins.runtime.watch import Watch
 from ml_plugins.types import Interaction, Task
 
 logger = logging.getLogger(__name__)
@@ -65,15 +67,12 @@ class ResidentModel:
         self._niceness = niceness
         self._notes = FailureNotes(spec.plugin, spec.project_id)
         self._stats = StatsRecorder()
+        self._judge = Judge(spec.plugin, breaker, self._notes, self._stats)
         self._inbox = Inbox(spec.plugin, queue_limit, lambda: self._stats.speed)
         self._is_loading = True
         self._backend: MLBackend | None = None
-        # Since when plugin code runs, and whether the watchdog gave it up; both change only under the lock.
-        self._busy_since: float | None = None
-        self._given_up = False
+        self._watch = Watch()
         self._kill: Callable[[], None] | None = None
-        self._computed = 0.0
-        self._calling = threading.Lock()
         self._thread = threading.Thread(target=self._run, name=f'model-{spec.plugin}-{spec.project_id}', daemon=True)
         self._thread.start()
 
@@ -145,11 +144,9 @@ class ResidentModel:
         Returns:
             Requests that still wait, for a fresh load; None when nothing hangs.
         """
-        with self._calling:
-            limit = setup_seconds if self._is_loading else predict_seconds
-            if self._busy_since is None or self._given_up or time.monotonic() - self._busy_since < limit:
-                return None
-            self._given_up = True
+        limit = setup_seconds if self._is_loading else predict_seconds
+        if not self._watch.give_up(limit):
+            return None
         if self._kill is not None:
             self._kill()
         slices, requests = self._inbox.end_and_empty()
@@ -190,7 +187,7 @@ class ResidentModel:
         if before_load is not None:
             before_load()
             del before_load
-        with self._watched():
+        with self._watch.running():
             self._backend, self.memory_bytes = load(self.spec, self._made)
         self._is_loading = False
         self._resolve(None)
@@ -203,7 +200,7 @@ class ResidentModel:
 
     def _broken(self, error: BaseException) -> None:
         failure = error if isinstance(error, Exception) else RuntimeError(repr(error))
-        if self._given_up:
+        if self._watch.given_up:
             return
         self._notes.record(Stage.SETUP if self._is_loading else Stage.PREDICT, error)
         self._breaker.failed()
@@ -246,62 +243,26 @@ class ResidentModel:
         refused: list[Exception] = []
 
         def predict(part: Sequence[Task], interaction: Interaction | None) -> list[Answer]:
-            with self._watched():
+            with self._watch.running():
                 answers = call(backend, part, interaction)
             refused.extend(refuse_invalid(backend, part, answers))
             return answers
 
-        started, self._computed = time.monotonic(), 0.0
+        started = time.monotonic()
+        self._watch.restart()
         outcome = compute(predict, tasks, slices[0].request.interaction, self._patience)
-        self._count(slices, len(tasks), started)
+        self._judge.count(slices, len(tasks), started, self._watch.seconds)
         if not self._inbox.done():
             raise GivenUpError
         self.last_used = time.monotonic()
-        succeeded = self._judge(outcome, refused)
+        if outcome.fitting is not None:
+            self.batch_limit = outcome.fitting
+            logger.warning('%s: memory suffices for %d tasks in a batch', self.spec.plugin, outcome.fitting)
+        succeeded = self._judge.judge(outcome, refused)
         _deliver(slices, outcome)
         if not succeeded:
             self._refuse_while_resting()
         return outcome.crash is not None
-
-    @contextlib.contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Say since when plugin code runs, and leave it all when the watchdog gave it up meanwhile."""
-        self._busy_since = time.monotonic()
-        try:
-            yield
-        finally:
-            with self._calling:
-                self._computed += time.monotonic() - (self._busy_since or 0.0)
-                self._busy_since = None
-                if self._given_up:
-                    raise GivenUpError
-
-    def _count(self, slices: list[Slice], tasks: int, started: float) -> None:
-        waits = [started - request.arrived for request, start, _ in slices if start == 0]
-        self._stats.batch(tasks, time.monotonic() - started, self._computed, waits)
-        metrics.batch(self.spec.plugin, tasks)
-        metrics.inference(self.spec.plugin, self._computed)
-        for wait in waits:
-            metrics.queue_wait(self.spec.plugin, wait)
-
-    def _judge(self, outcome: Outcome, refused: list[Exception]) -> bool:
-        """Tell the breaker and the failure log about a batch, once, whatever it was split into."""
-        if outcome.fitting is not None:
-            self.batch_limit = outcome.fitting
-            logger.warning('%s: memory suffices for %d tasks in a batch', self.spec.plugin, outcome.fitting)
-        causes = [answer for answer in outcome.answers if isinstance(answer, Exception)] if outcome.failed else []
-        succeeded = len(causes) + len(refused) < len(outcome.answers)
-        if succeeded:
-            self._breaker.succeeded()
-        else:
-            self._breaker.failed()
-            causes = [outcome.error] if outcome.error else []
-        causes += refused
-        if causes:
-            self._notes.record(Stage.PREDICT, causes[0])
-        elif outcome.error is not None:
-            self._notes.mended(outcome.error)
-        return succeeded
 
     def _refuse_while_resting(self) -> None:
         """Once the breaker is open, what waits is refused as new requests are."""
