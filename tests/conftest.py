@@ -3,22 +3,16 @@
 The database is SQLite, or PostgreSQL with LABEL_STUDIO_TEST_DATABASE=postgresql.
 """
 
-import contextlib
-import fcntl
-import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-TEMPLATES = Path(os.environ.get('LABEL_STUDIO_TEST_CACHE', Path(tempfile.gettempdir()) / 'label-studio-test-cache'))
 DATABASE = os.environ.get('LABEL_STUDIO_TEST_DATABASE', 'sqlite')
 if DATABASE not in ('sqlite', 'postgresql'):
     raise pytest.UsageError(f'LABEL_STUDIO_TEST_DATABASE={DATABASE}: must be sqlite or postgresql')
@@ -27,6 +21,7 @@ os.environ['LABEL_STUDIO_BASE_DATA_DIR'] = tempfile.mkdtemp(prefix='label-studio
 os.environ['DJANGO_DB'] = DATABASE
 
 from label_studio.ml_host import bootstrap  # noqa: E402
+from tests.migrated import migrate, migrated_sqlite, template_folder  # noqa: E402
 
 bootstrap.setup()
 
@@ -36,38 +31,10 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher  # noqa: E402
 PBKDF2PasswordHasher.iterations = 1
 
 
-def _schema_key() -> str:
-    digest = hashlib.sha256((ROOT / 'upstream.txt').read_bytes())
-    host = ROOT / 'label_studio' / 'ml_host'
-    for path in [*sorted((host / 'migrations').glob('*.py')), host / 'sampling' / 'indexes.py']:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
-
-
-def _migrate(environment: dict[str, str]) -> None:
-    command = [sys.executable, str(ROOT / 'manage.py'), 'migrate', '-v', '0']
-    subprocess.run(command, env={**os.environ, **environment}, check=True, cwd=ROOT)
-
-
-@contextlib.contextmanager
-def _template_folder() -> Iterator[Path]:
-    """Where migrated databases of this schema are kept; one test run at a time may make them."""
-    folder = TEMPLATES / _schema_key()
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / 'lock').open('w') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
-
-
 @pytest.fixture(scope='session')
 def migrated_database() -> Path:
     """A migrated SQLite file; migrating takes about a minute, so it is kept between test runs."""
-    with _template_folder() as folder:
-        database = folder / 'label_studio.sqlite3'
-        if not (folder / 'complete').exists():
-            _migrate({'LABEL_STUDIO_BASE_DATA_DIR': str(folder), 'DJANGO_DB': 'sqlite'})
-            (folder / 'complete').touch()
-    return database
+    return migrated_sqlite()
 
 
 @pytest.fixture(scope='session')
@@ -76,8 +43,8 @@ def postgresql():
     from tests.postgresql import PostgreSQLMissingError, start_migrated
 
     try:
-        with _template_folder() as folder:
-            server = start_migrated(folder, _migrate)
+        with template_folder() as folder:
+            server = start_migrated(folder, migrate)
     except PostgreSQLMissingError as error:
         # Who asked for PostgreSQL must not get a green run without it.
         (pytest.fail if DATABASE == 'postgresql' else pytest.skip)(str(error))

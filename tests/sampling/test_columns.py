@@ -59,14 +59,14 @@ def test_they_are_there_where_active_learning_is_on(api, project, plan):
 
 def test_they_are_filled(scored, queue, listed):
     queue([scored[2], scored[0]])
-    found = [tuple(row[name] for name in NAMES) for row in listed()]
+    found = [tuple(row.get(name) for name in NAMES) for row in listed()]
     assert found == [(0.25, 3, 2), (0.75, 1, None), (0.5, 2, 1), (0.25, 3, None), (None, None, None)]
 
 
 def test_the_position_counts_what_still_waits(scored, queue, listed, annotator):
     queue([scored[3], scored[1], scored[0]])
     assert annotator('ann').next_id() == scored[3]
-    assert [row['serving_position'] for row in listed()] == [2, 1, None, None, None]
+    assert [row.get('serving_position') for row in listed()] == [2, 1, None, None, None]
 
 
 def test_they_sort(scored, queue, listed):
@@ -89,6 +89,11 @@ def test_a_view_that_sorts_by_them_works_when_it_is_off(scored, plan, listed):
     plan.save()
     assert len(listed('-tasks:acquisition_score')) == 5
     assert len(listed('tasks:serving_position')) == 5
+
+
+def test_a_task_without_active_learning_is_answered_as_upstream_does(api, project, make_tasks):
+    task_id = make_tasks(1)[0]
+    assert not set(NAMES) & set(api.get(f'/api/tasks/{task_id}/').json())
 
 
 def test_they_take_no_statement_of_their_own(scored, plan, listed):

@@ -7,13 +7,13 @@ import os
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import venv
 from pathlib import Path
 
+from tests.migrated import CACHE
+
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / 'requirements.txt'
-CACHE = Path(os.environ.get('LABEL_STUDIO_TEST_CACHE', Path(tempfile.gettempdir()) / 'label-studio-test-cache'))
 
 
 def suite_python() -> Path:

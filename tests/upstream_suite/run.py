@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.migrated import migrated_sqlite
 from tests.upstream_suite.environment import suite_python
 from tests.upstream_suite.outcome import Outcome, problems, read_expectation, read_report
 
@@ -35,7 +36,10 @@ def run_suite(arguments: list[str], settings: str = SETTINGS, processes: str = '
         report = folder / 'report.xml'
         command = [str(python), '-m', 'pytest', '-p', 'no:cacheprovider', '-p', 'preload', '-q', '-n', processes]
         command += ['-rfE', '--tb=short', '--show-capture=no', f'--junitxml={report}', *arguments]
-        done = subprocess.run(command, cwd=UPSTREAM, env=environment(folder, settings))
+        configured = environment(folder, settings)
+        if settings == SETTINGS:
+            configured['UPSTREAM_SUITE_DATABASE'] = str(migrated_sqlite())
+        done = subprocess.run(command, cwd=UPSTREAM, env=configured)
         # 0 and 1: it ran to its end. Else it was broken off, and a report, if there is one, tells half.
         if done.returncode not in (0, 1) or not report.exists():
             raise SystemExit(f'The suite was broken off: pytest ended with {done.returncode}.')

@@ -44,9 +44,13 @@ def register() -> None:
 
 
 def represent(original: Callable[..., Any], serializer: Any, obj: Any) -> dict[str, Any]:
-    """Seam of ``DataManagerTaskSerializer.to_representation``: these columns, where they were asked for."""
-    found = original(serializer, obj)
-    return found | {name: getattr(obj, name) for name in _COLUMNS if hasattr(obj, name)}
+    """Seam of ``DataManagerTaskSerializer.to_representation``: those of these columns that the task has values for.
+
+    Upstream asks for all columns when it shows one task, also of a project without active learning, whose answer is to
+    be as it was.
+    """
+    values = {name: getattr(obj, name, None) for name in _COLUMNS}
+    return original(serializer, obj) | {name: value for name, value in values.items() if value is not None}
 
 
 def _column(name: str, title: str, words: str) -> dict[str, Any]:
