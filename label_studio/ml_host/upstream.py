@@ -22,6 +22,7 @@ NAMES: dict[str, str] = {
     'AnnotationDraft': 'tasks.models',
     'FileUpload': 'data_import.models',
     'LabelStudioAPIException': 'core.utils.exceptions',
+    'LSAPIToken': 'jwt_auth.models',
     'LocalFilesImportStorage': 'io_storages.localfiles.models',
     'MLApiResult': 'ml.api_connector',
     'MLBackendState': 'ml.models',
@@ -61,6 +62,7 @@ NAMES: dict[str, str] = {
     'server_main': 'label_studio.server:main',
     'skipped_queue': 'projects.functions.next_task',
     'ssrf_safe_get': 'core.utils.io',
+    'ssrf_safe_request': 'core.utils.io',
     'start_browser': 'core.utils.common',
     'update_annotation_map': 'data_manager.managers',
     'validate_upload_url': 'core.utils.io',
@@ -179,6 +181,12 @@ SEAMS: tuple[Seam, ...] = (
         'label_studio.ml_host.serving.warmup:project_opened',
         ('self', 'request'),
         'The model is loaded when a project is entered, so that the first task already opens with a prediction.',
+    ),
+    Seam(
+        'projects.api:ProjectListAPI.get_queryset',
+        'label_studio.ml_host.protocol.projects:without_shadows',
+        ('self',),
+        'Projects that stand for those of other Label Studios are not for people to label in.',
     ),
     Seam(
         'projects.serializers:ProjectSerializer.update',

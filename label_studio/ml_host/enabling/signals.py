@@ -9,7 +9,8 @@ from django.db.models.signals import post_delete, post_save
 
 from label_studio.ml_host.enabling import misfit, services
 from label_studio.ml_host.learning import watcher
-from label_studio.ml_host.models import ModelVersion, ProjectBackend
+from label_studio.ml_host.models import ModelVersion, ProjectBackend, RemoteProject
+from label_studio.ml_host.task_data import remote
 from label_studio.ml_host.versions import removal
 from ml_plugins.registry import registry
 
@@ -29,6 +30,7 @@ def connect() -> None:
     post_delete.connect(removal.on_version_deleted, sender=ModelVersion, dispatch_uid='ml_host.version_files')
     for signal in (post_save, post_delete):
         signal.connect(on_annotation_changed, sender=Annotation, dispatch_uid='ml_host.labels')
+        signal.connect(remote.forget, sender=RemoteProject, dispatch_uid='ml_host.remote')
         for sender in (Project, ProjectBackend, ModelVersion):
             signal.connect(targets.forget, sender=sender, dispatch_uid='ml_host.targets')
 
@@ -48,7 +50,7 @@ def on_label_config_saved(sender, instance, created: bool, raw: bool = False, up
 def on_project_saved(sender, instance, created: bool, raw: bool = False, **kwargs) -> None:
     """Enable the default backend on a new project as soon as its label config can be served."""
     name = settings.ML_DEFAULT_BACKEND
-    if raw or not name or name not in registry:
+    if raw or getattr(instance, 'is_shadow', False) or not name or name not in registry:
         return
     if created:
         row, _ = ProjectBackend.objects.get_or_create(

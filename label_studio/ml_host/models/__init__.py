@@ -2,6 +2,7 @@
 
 from label_studio.ml_host.models.backends import BackendEvent, FailureRecord, ProjectBackend
 from label_studio.ml_host.models.prelabeling import PrelabelFailure, PrelabelRun, PrelabelShard
+from label_studio.ml_host.models.remote import RemoteProject
 from label_studio.ml_host.models.sampling import SampledTask, SamplingPlan, TaskScore
 from label_studio.ml_host.models.training import TrainingRun
 from label_studio.ml_host.models.versions import DatasetSnapshot, Evaluation, ModelVersion, version_label
@@ -16,6 +17,7 @@ __all__ = [
     'PrelabelRun',
     'PrelabelShard',
     'ProjectBackend',
+    'RemoteProject',
     'SampledTask',
     'SamplingPlan',
     'TaskScore',

@@ -13,7 +13,7 @@ from label_studio.ml_host.models import ProjectBackend
 from label_studio.ml_host.prelabeling import runs
 from label_studio.ml_host.prelabeling.store import Source, source_of, store
 from label_studio.ml_host.serving import host
-from label_studio.ml_host.task_data.resolver import HostTaskFiles, plugin_task
+from label_studio.ml_host.task_data.resolver import files_of_project, plugin_task
 from ml_plugins.exceptions import MLPluginError
 from ml_plugins.runtime import Priority
 from ml_plugins.types import Prediction, TaskFailure
@@ -75,7 +75,7 @@ def _already_predicted(tasks: Sequence, source: Source) -> set[int]:
 def _answers(row: ProjectBackend, tasks: list) -> tuple[list[tuple[int, Prediction]], list[str]]:
     if not tasks:
         return [], []
-    files = HostTaskFiles(row.project)
+    files = files_of_project(row.project)
     spec = host.spec_for(row, row.project.label_config)
     try:
         future = host.runtime().submit(spec, [plugin_task(task, files) for task in tasks], priority=Priority.OPEN)

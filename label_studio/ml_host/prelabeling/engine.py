@@ -28,7 +28,7 @@ from label_studio.ml_host.prelabeling.store import Source
 from label_studio.ml_host.prelabeling.versions import check_version_exists
 from label_studio.ml_host.prelabeling.writer import Answers, LeaseLostError, ShardWriter
 from label_studio.ml_host.serving import host
-from label_studio.ml_host.task_data.resolver import HostTaskFiles
+from label_studio.ml_host.task_data.resolver import files_of_project
 from ml_plugins.task_data import without_task
 from ml_plugins.types import Prediction, TaskFailure
 
@@ -119,7 +119,7 @@ def _work(lease: Lease, run: PrelabelRun, shard: PrelabelShard, is_over: Callabl
     client = ModelClient(spec, lease, partial(lifecycle.say, run.pk))
     client.load()
     size = 1 if run.one_by_one else max(1, spec.backend_class().max_batch)
-    files = LoadingFiles(HostTaskFiles(run.project), settings.ML_PRELABEL_LOADERS, settings.ML_PRELABEL_LOADED_BYTES)
+    files = LoadingFiles(files_of_project(run.project), settings.ML_PRELABEL_LOADERS, settings.ML_PRELABEL_LOADED_BYTES)
     pipeline = Pipeline(ShardReader(run, shard, source), files, client, size, 1 if run.one_by_one else None)
     try:
         writer = ShardWriter(lease, shard, source, run.created_by, run.refresh)

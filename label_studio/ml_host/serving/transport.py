@@ -16,7 +16,7 @@ from label_studio.ml_host.enabling import gate, services
 from label_studio.ml_host.models import ModelVersion
 from label_studio.ml_host.prelabeling.store import current_label
 from label_studio.ml_host.serving import host
-from label_studio.ml_host.task_data.resolver import HostTaskFiles, task_from_data
+from label_studio.ml_host.task_data.resolver import files_of_project, task_from_data
 from ml_plugins.exceptions import MLPluginError
 from ml_plugins.registry import registry
 from ml_plugins.runtime import Priority
@@ -113,7 +113,7 @@ def _predict(name: str, request: Mapping[str, Any]) -> dict[str, Any]:
     if host.needs_training(row):
         raise NotServedError(f'{name} has to be trained first: press Train on the ML backends page')
     row = host.at_hand(row, row.project.label_config)
-    files = HostTaskFiles(row.project)
+    files = files_of_project(row.project)
     tasks = [task_from_data(item.get('id'), item.get('data') or {}, files) for item in request['tasks']]
     context = (request.get('params') or {}).get('context')
     interaction = None

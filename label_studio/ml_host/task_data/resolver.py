@@ -15,6 +15,7 @@ from django.conf import settings
 from label_studio.ml_host.task_data.cache import FileCache, shared_cache
 from label_studio.ml_host.task_data.cloud import find_object, scheme_of, storages_of
 from label_studio.ml_host.task_data.local_files import find_local_file, storage_folders
+from label_studio.ml_host.task_data.remote import remote_of
 from label_studio.ml_host.task_data.sources import LocalFile, Source, UnreadableError, limited, too_large
 from label_studio.ml_host.task_data.uploads import find_upload
 from label_studio.ml_host.task_data.urls import data_file, shown, web_file
@@ -157,6 +158,16 @@ def shown_address(value: str) -> str:
     return shown(value) if '://' in value else value.partition('?')[0][:200]
 
 
+def files_of_project(project: Any) -> HostTaskFiles:
+    """The files of a project's tasks: this server's, or those of the other Label Studio that it stands for."""
+    remote = remote_of(project.pk)
+    if remote is None:
+        return HostTaskFiles(project)
+    from label_studio.ml_host.protocol.files import RemoteTaskFiles
+
+    return RemoteTaskFiles(project, remote)
+
+
 def plugin_task(task: Any, files: HostTaskFiles | None = None) -> Task:
     """An upstream task as plugins see it.
 
@@ -164,7 +175,7 @@ def plugin_task(task: Any, files: HostTaskFiles | None = None) -> Task:
         task: A row of upstream's tasks.
         files: Shared by the tasks of one request or run; made for this task when it is None.
     """
-    return task_from_data(task.pk, task.data, files or HostTaskFiles(task.project), task.meta)
+    return task_from_data(task.pk, task.data, files or files_of_project(task.project), task.meta)
 
 
 def task_from_data(

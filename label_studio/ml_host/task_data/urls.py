@@ -75,7 +75,7 @@ def _download(url: str) -> Iterator[bytes]:
     except UnreadableError:
         raise
     except Exception as error:
-        raise UnreadableError(_reason(error, url, timeout)) from error
+        raise UnreadableError(reason_of(error, url, timeout)) from error
 
 
 def _open(url: str, timeout: float) -> Any:
@@ -85,7 +85,8 @@ def _open(url: str, timeout: float) -> Any:
     return ssrf_safe_get(url, stream=True, timeout=timeout, headers={'Accept-Encoding': 'identity'})
 
 
-def _reason(error: Exception, url: str, timeout: float) -> str:
+def reason_of(error: Exception, url: str, timeout: float) -> str:
+    """Why an address could not be fetched; completes the sentence 'field "image" …'."""
     from urllib3.exceptions import ProtocolError
     from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 

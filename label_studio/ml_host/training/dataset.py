@@ -83,9 +83,9 @@ class DatabaseDataset:
         return len(self.rows.held_out_ids)
 
     def _examples(self, task_ids: np.ndarray) -> Iterator[Example]:
-        from label_studio.ml_host.task_data.resolver import HostTaskFiles, plugin_task
+        from label_studio.ml_host.task_data.resolver import files_of_project, plugin_task
 
-        files = HostTaskFiles(self._project)
+        files = files_of_project(self._project)
         held_out = set(self.rows.held_out_ids.tolist())
         for start in range(0, len(task_ids), PAGE):
             page = task_ids[start : start + PAGE].tolist()

@@ -66,6 +66,9 @@ def train_and_publish(run: TrainingRun, recorder: Recorder, log: RunLog) -> Mode
         TrainingCancelledError: The run has to stop.
         Exception: Whatever the plugin raises.
     """
+    from label_studio.ml_host.protocol.fetching import before_training
+
+    before_training(run, log.write)
     backend_class = registry.get(run.backend).backend_class()
     dataset = _dataset(run, recorder)
     if not len(dataset):

@@ -21,7 +21,7 @@ from label_studio.ml_host.serving.service.errors import (
 )
 from label_studio.ml_host.serving.service.files import PublicFiles, RequestFiles
 from label_studio.ml_host.serving.service.targets import Target
-from label_studio.ml_host.task_data.resolver import HostTaskFiles, task_from_data
+from label_studio.ml_host.task_data.resolver import HostTaskFiles, files_of_project, task_from_data
 from ml_plugins.exceptions import DeadlineExceededError, MLPluginError, TaskDataError
 from ml_plugins.failures import describe
 from ml_plugins.runtime import Priority
@@ -45,7 +45,7 @@ def answer(target: Target, body: Body, style: str, is_anonymous: bool) -> dict[s
     if style not in FORMATS:
         raise ServiceError(f'"format" must be "simple" or "label-studio", not "{style[:40]}".')
     project = target.row.project
-    files = PublicFiles(project) if is_anonymous else HostTaskFiles(project)
+    files = PublicFiles(project) if is_anonymous else files_of_project(project)
     with ExitStack() as stack:
         tasks = [_task(item, files, stack) for item in body.items]
         answers = _predict(target, tasks)
