@@ -80,6 +80,8 @@ ML_PREDICT_MAX_BYTES = int(get_env('ML_PREDICT_MAX_BYTES', 50 * 1024**2))
 ML_PREDICT_SERVICE_TIMEOUT = float(get_env('ML_PREDICT_SERVICE_TIMEOUT', 30.0))
 # Seconds that another Label Studio's request for predictions may take; it waits 100 by itself.
 ML_REMOTE_PREDICT_TIMEOUT = float(get_env('ML_REMOTE_PREDICT_TIMEOUT', 90.0))
+# Plugins that other Label Studios may use, by name; all when none is named.
+ML_SERVED_BACKENDS = [name for name in get_env('ML_SERVED_BACKENDS', '').split(',') if name]
 # Other Label Studios in private networks that may be asked for tasks and files: addresses, with commas between them.
 ML_REMOTE_HOSTS = [address.strip() for address in get_env('ML_REMOTE_HOSTS', '').split(',') if address.strip()]
 # Let anybody who reaches the server read /metrics/ml without a token.

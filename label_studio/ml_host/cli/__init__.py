@@ -10,6 +10,7 @@ from importlib import import_module
 
 OURS = {
     'start': 'Start Label Studio with its queue and its training worker',
+    'serve': 'Serve ML backends to other Label Studios, without pages',
     'worker': 'Run a training worker',
     'plugins': 'List, check and create ML backends',
     'logs': 'Show the runtime log, or the log of a training run',

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.conf import settings
+
 from label_studio.ml_host.models import ModelVersion, RemoteProject, TrainingRun
 from label_studio.ml_host.prelabeling.store import current_label
 from label_studio.ml_host.protocol import events, mirror, predicting, projects
@@ -21,7 +23,7 @@ from label_studio.ml_host.serving import host
 from label_studio.ml_host.serving import metrics as figures
 from label_studio.ml_host.serving.service.errors import NoSuchTargetError
 from ml_plugins.exceptions import LabelConfigError
-from ml_plugins.registry import registry
+from ml_plugins.registry import Plugin, registry
 
 Body = Mapping[str, Any]
 Answer = tuple[Any, int]
@@ -38,13 +40,21 @@ _JOB_STATES = {
 
 def names() -> str:
     """Names of the backends that can be used, for a sentence."""
-    return ', '.join(plugin.name for plugin in registry.all() if plugin.is_usable) or 'none'
+    return ', '.join(plugin.name for plugin in _usable()) or 'none'
+
+
+def is_served(name: str) -> bool:
+    """Whether a plugin of that name is installed and other Label Studios may use it."""
+    return name in registry and (not settings.ML_SERVED_BACKENDS or name in settings.ML_SERVED_BACKENDS)
 
 
 def backends(user: Any, base: str) -> list[dict[str, str]]:
     """The backends that can be connected, and under which address."""
-    usable = [plugin for plugin in registry.all() if plugin.is_usable]
-    return [{'name': plugin.name, 'title': plugin.title, 'url': f'{base}{plugin.name}'} for plugin in usable]
+    return [{'name': plugin.name, 'title': plugin.title, 'url': f'{base}{plugin.name}'} for plugin in _usable()]
+
+
+def _usable() -> list[Plugin]:
+    return [plugin for plugin in registry.all() if plugin.is_usable and is_served(plugin.name)]
 
 
 def metrics() -> tuple[bytes, str]:

@@ -47,7 +47,7 @@ def _listed(request: HttpRequest) -> HttpResponse:
 
 def _called(request: HttpRequest, name: str, what: str) -> HttpResponse:
     user = caller_of(request)
-    if name not in registry:
+    if not answers.is_served(name):
         raise UnknownBackendError(f'There is no ML backend "{name}" at this server; there is: {answers.names()}.')
     registry.get(name).backend_class()
     if what == 'metrics':
