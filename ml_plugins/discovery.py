@@ -15,15 +15,17 @@ class Candidate:
 
     Attributes:
         name: The entry point's name, which people type.
-        target: ``"package.apps:ConfigClass"``.
+        target: ``"package.apps:ConfigClass"``, or a class of the ML backend SDK.
         distribution: The pip package it came with.
         version: That package's version.
+        folder: Folder of a backend for the ML backend SDK that is no package; then the target is its class, or empty.
     """
 
     name: str
     target: str
     distribution: str = ''
     version: str = ''
+    folder: str = ''
 
 
 def _candidate(entry: EntryPoint) -> Candidate:

@@ -16,7 +16,7 @@ from ml_plugins.discovery import Candidate
 from ml_plugins.exceptions import PluginBrokenError, PluginNotFoundError
 from ml_plugins.failures import LOAD_STAGES, PluginFailure, Stage, failure_log, guarded
 
-_NAME = re.compile(r'^[A-Za-z][A-Za-z0-9_-]{0,63}$')
+NAME = re.compile(r'^[A-Za-z][A-Za-z0-9_-]{0,63}$')
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Plugin:
     @property
     def app_path(self) -> str:
         """Its entry in ``INSTALLED_APPS``."""
-        return self.candidate.target.replace(':', '.')
+        return getattr(self.config_class, 'installed_as', '') or self.candidate.target.replace(':', '.')
 
     @property
     def config(self) -> MLBackendConfig:
@@ -145,12 +145,16 @@ registry = Registry()
 
 
 def _import_config(candidate: Candidate) -> type[MLBackendConfig]:
+    from ml_plugins.sdk.plugin import config_of, sdk_source
+
+    if (source := sdk_source(candidate)) is not None:
+        return config_of(source)
     module_name, _, attribute = candidate.target.partition(':')
     found = getattr(import_module(module_name), attribute, None)
     if not (isinstance(found, type) and issubclass(found, MLBackendConfig)):
         raise PluginBrokenError(
             f'the entry point "{candidate.name} = {candidate.target}" must name a subclass of '
-            'ml_plugins.MLBackendConfig'
+            'ml_plugins.MLBackendConfig or of LabelStudioMLBase'
         )
     return found
 
@@ -160,7 +164,7 @@ def _label(config_class: type[MLBackendConfig]) -> str:
 
 
 def _validate(candidate: Candidate, config_class: type[MLBackendConfig], labels: Collection[str]) -> None:
-    if not _NAME.match(candidate.name):
+    if not NAME.match(candidate.name):
         raise PluginBrokenError(
             f'the entry point name "{candidate.name}" may hold letters, digits, "_" and "-", and starts with a letter'
         )
