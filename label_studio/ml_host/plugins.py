@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 
-from ml_plugins.discovery import find_candidates
+from label_studio.ml_host.sdk.added import all_candidates
 from ml_plugins.registry import registry
 
 
 def installed_plugin_apps(exclude: Collection[str] = (), taken: Collection[str] = ()) -> list[str]:
     """Entries for ``INSTALLED_APPS`` of the plugins that can be imported; broken ones are recorded and left out."""
-    return registry.load(find_candidates(exclude), taken)
+    return registry.load(all_candidates(exclude), taken)

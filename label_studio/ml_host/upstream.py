@@ -58,6 +58,7 @@ NAMES: dict[str, str] = {
     'read_yaml': 'core.utils.io',
     'register_action': 'data_manager.actions',
     'replace_task_data_undefined_with_config_field': 'core.label_config',
+    'request_locals': 'core.current_request:_thread_locals',
     'run_webhook_sync': 'webhooks.utils',
     'server_main': 'label_studio.server:main',
     'skipped_queue': 'projects.functions.next_task',

@@ -1,4 +1,4 @@
-"""``label-studio plugins list|check|create``."""
+"""``label-studio plugins list|check|create|add|remove``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from pathlib import Path
 
 from label_studio.ml_host import bootstrap
 from label_studio.ml_host.launcher.data_dir import DataDirError, use_data_dir
-from ml_plugins.discovery import Candidate, find_candidates
+from label_studio.ml_host.sdk.added import add, all_candidates, remove
+from ml_plugins.discovery import Candidate
+from ml_plugins.exceptions import MLPluginError, PluginBrokenError
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ def _parser() -> argparse.ArgumentParser:
     create = actions.add_parser('create', help='write a new plugin package')
     create.add_argument('name', help='a Python package name, e.g. my_model')
     create.add_argument('--directory', type=Path, default=Path(), help='where to write it (here)')
+    adding = actions.add_parser('add', help='run a backend that was written for the ML backend SDK, from its folder')
+    adding.add_argument('path', help='the folder with model.py; FOLDER:Class where it has several classes')
+    adding.add_argument('--name', help="what people type after --ml-backend-name (the folder's name)")
+    removing = actions.add_parser('remove', help='forget a folder that was added; nothing in it is deleted')
+    removing.add_argument('name')
     return parser
 
 
@@ -46,11 +53,15 @@ def main(argv: list[str]) -> int:
         return _list(options.json)
     if options.action == 'check':
         return _check(options.name)
+    if options.action == 'add':
+        return _add(options.path, options.name)
+    if options.action == 'remove':
+        return _remove(options.name)
     return _create(options.name, options.directory)
 
 
 def _list(as_json: bool) -> int:
-    rows = [_row(candidate) for candidate in find_candidates()]
+    rows = [_row(candidate) for candidate in all_candidates()]
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return 0
@@ -59,20 +70,30 @@ def _list(as_json: bool) -> int:
     width = max((len(row.name) for row in rows), default=0)
     for row in rows:
         reason = f': {row.reason}' if row.reason else ''
-        print(f'{row.name:{width}}  {row.package} {row.version}  {row.state}{reason}')
+        package = f'{row.package} {row.version}'.strip()
+        print(f'{row.name:{width}}  {package}  {row.state}{reason}')
     return 0
 
 
 def _row(candidate: Candidate) -> Row:
     """Look at the app config alone: that is quick, and tells most of what can be wrong."""
+    from ml_plugins.sdk.building import check_requirements
+    from ml_plugins.sdk.plugin import sdk_source
+
     reason = ''
     module, _, attribute = candidate.target.partition(':')
     try:
-        getattr(import_module(module), attribute)
+        source = sdk_source(candidate)
+        if source is None:
+            getattr(import_module(module), attribute)
+        else:
+            check_requirements(source)
+    except MLPluginError as error:
+        reason = str(error)
     except (Exception, SystemExit) as error:
         reason = f'{type(error).__name__}: {error}'
     state = 'broken' if reason else 'installed'
-    return Row(candidate.name, candidate.distribution, candidate.version, state, reason)
+    return Row(candidate.name, candidate.distribution or candidate.folder, candidate.version, state, reason)
 
 
 def _check(name: str) -> int:
@@ -81,15 +102,18 @@ def _check(name: str) -> int:
     except DataDirError as error:
         raise SystemExit(str(error)) from error
     bootstrap.setup()
-    from ml_plugins.exceptions import MLPluginError
     from ml_plugins.failures import describe
     from ml_plugins.registry import registry
+    from ml_plugins.sdk.building import check_import
     from ml_plugins.testing import check_backend
 
     try:
         plugin = registry.get(name)
         problems = [f'{failure.stage.value}: {failure.error}\n{failure.traceback}' for failure in plugin.load_failures]
         problems = problems or check_backend(plugin.backend_class())
+        source = getattr(plugin.backend_class(), 'source', None)
+        if source is not None and not problems:
+            check_import(source)
     except MLPluginError as error:
         problems = [str(error)]
     except Exception as error:
@@ -99,6 +123,40 @@ def _check(name: str) -> int:
     if not problems:
         print(f'{name} is well-formed.')
     return 1 if problems else 0
+
+
+def _add(path: str, name: str | None) -> int:
+    from ml_plugins.registry import NAME
+    from ml_plugins.sdk.building import missing_requirements
+    from ml_plugins.sdk.sources import source_in_folder
+
+    folder, _, class_name = path.partition(':') if not Path(path).is_dir() else (path, '', '')
+    place = Path(folder).expanduser().resolve()
+    name = name or place.name
+    try:
+        use_data_dir()
+        if not NAME.match(name):
+            raise PluginBrokenError(f'"{name}" is no name for a backend: give one with --name, e.g. --name my_model')
+        taken = [item for item in all_candidates() if item.name == name and not item.folder]
+        if taken:
+            raise PluginBrokenError(f'"{name}" is the name of the package {taken[0].distribution}: choose --name')
+        source = source_in_folder(name, place, class_name)
+    except (MLPluginError, DataDirError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    add(name, place, class_name)
+    print(f'Added {source.class_name} of {place} as {name}; a server that runs has to be started again.')
+    if missing := missing_requirements(source):
+        print(f'Not installed yet: {", ".join(missing)}. Run: pip install -r {source.requirements}')
+    return 0
+
+
+def _remove(name: str) -> int:
+    if remove(name):
+        print(f'{name} is forgotten; a server that runs has to be started again.')
+        return 0
+    print(f'No folder was added as "{name}"; `label-studio plugins list` names them.', file=sys.stderr)
+    return 1
 
 
 def _create(name: str, directory: Path) -> int:

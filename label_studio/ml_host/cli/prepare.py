@@ -18,7 +18,7 @@ NO_PROJECT = 'There is no project "{0}". This makes it: label-studio start "{0}"
 def check_names(options: argparse.Namespace) -> None:
     """Refuse unknown names before anything is asked, made or started."""
     from label_studio.ml_host.cli.templates import TemplateNotFoundError, find_template
-    from ml_plugins.discovery import find_candidates
+    from label_studio.ml_host.sdk.added import all_candidates
 
     if options.template:
         try:
@@ -26,7 +26,7 @@ def check_names(options: argparse.Namespace) -> None:
         except TemplateNotFoundError as error:
             raise SystemExit(str(error)) from error
     named = options.ml_backend_name
-    if named and not options.ml_backend_url and named not in {candidate.name for candidate in find_candidates()}:
+    if named and not options.ml_backend_url and named not in {candidate.name for candidate in all_candidates()}:
         raise SystemExit(f'There is no ML backend "{named}". Installed: {_installed_backends()}')
 
 

@@ -4,6 +4,7 @@ from label_studio.ml_host.models.backends import BackendEvent, FailureRecord, Pr
 from label_studio.ml_host.models.prelabeling import PrelabelFailure, PrelabelRun, PrelabelShard
 from label_studio.ml_host.models.remote import RemoteProject
 from label_studio.ml_host.models.sampling import SampledTask, SamplingPlan, TaskScore
+from label_studio.ml_host.models.sdk import SdkValue
 from label_studio.ml_host.models.training import TrainingRun
 from label_studio.ml_host.models.versions import DatasetSnapshot, Evaluation, ModelVersion, version_label
 
@@ -20,6 +21,7 @@ __all__ = [
     'RemoteProject',
     'SampledTask',
     'SamplingPlan',
+    'SdkValue',
     'TaskScore',
     'TrainingRun',
     'version_label',

@@ -14,6 +14,7 @@ from django.db import DatabaseError, close_old_connections
 from label_studio.ml_host.enabling import gate
 from label_studio.ml_host.models import ProjectBackend
 from label_studio.ml_host.prelabeling.store import Source, source_of, store
+from label_studio.ml_host.sdk.gateway import is_answering
 from label_studio.ml_host.serving import host
 from label_studio.ml_host.task_data.resolver import plugin_task
 from ml_plugins.exceptions import MLPluginError
@@ -57,6 +58,9 @@ def predict(task, row: ProjectBackend):
     Returns:
         Upstream's stored prediction, or None when there is nothing to say, the model failed, or time is up.
     """
+    if is_answering.get():
+        # A model asked for the task: it must not wait for itself.
+        return None
     user = _user()
     try:
         if host.needs_training(row):

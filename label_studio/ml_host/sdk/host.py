@@ -1,0 +1,82 @@
+"""The server's side of `ml_plugins.sdk.host`: values in the database, calls answered in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TypeVar
+
+from ml_plugins.sdk.host import MemoryHost, StoredValue, WebRequest, WebResponse
+
+T = TypeVar('T')
+
+
+class ServerHost:
+    """Implements `SdkHost`."""
+
+    def __init__(self) -> None:
+        # What is asked without a project, as when a backend is checked, has no rows.
+        self._memory = MemoryHost()
+
+    def value(self, plugin: str, project_id: int | None, key: str) -> StoredValue | None:
+        """The row of a key; read anew each time, since any process may have written it."""
+        if project_id is None:
+            return self._memory.value(plugin, None, key)
+        from label_studio.ml_host.models import SdkValue
+
+        rows = SdkValue.objects.filter(project=project_id, backend=plugin, key=key)
+        found = _connected(lambda: rows.values_list('value', 'in_training').first())
+        return None if found is None else StoredValue(*found)
+
+    def store(self, plugin: str, project_id: int | None, key: str, value: StoredValue) -> None:
+        """Insert or update with one statement."""
+        if project_id is None:
+            self._memory.store(plugin, None, key, value)
+            return
+        from django.utils import timezone
+
+        from label_studio.ml_host.models import SdkValue
+
+        row = SdkValue(
+            project_id=project_id,
+            backend=plugin,
+            key=key,
+            value=value.value,
+            in_training=value.in_training,
+            updated_at=timezone.now(),
+        )
+        _connected(
+            lambda: SdkValue.objects.bulk_create(
+                [row],
+                update_conflicts=True,
+                unique_fields=['project', 'backend', 'key'],
+                update_fields=['value', 'in_training', 'updated_at'],
+            )
+        )
+
+    def answer(self, project_id: int | None, request: WebRequest) -> WebResponse:
+        """See `gateway.answer`."""
+        from label_studio.ml_host.sdk.gateway import answer
+
+        return answer(project_id, request)
+
+    def own_addresses(self) -> Collection[str]:
+        """The address that the server was told to have."""
+        from django.conf import settings
+
+        return [settings.HOSTNAME] if settings.HOSTNAME else []
+
+
+def _connected(action: Callable[[], T]) -> T:
+    """What the action returns; once more on a fresh connection where the old one was dropped.
+
+    Threads of models live long, and nothing else looks after their connections.
+    """
+    from django.db import InterfaceError, OperationalError, connection
+
+    try:
+        return action()
+    except (OperationalError, InterfaceError):
+        if connection.in_atomic_block or (connection.connection is not None and connection.is_usable()):
+            raise
+        connection.close()
+        return action()
