@@ -86,14 +86,14 @@ def _replace(owner: Any, name: str, ours: Callable[..., Any]) -> None:
     original = getattr(owner, name)
 
     @wraps(original)
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         session = current()
         return original(self, *args, **kwargs) if session is None else ours(session, original, self, *args, **kwargs)
 
     setattr(owner, name, method)
 
 
-def _with_token(session: Session, original: Any, client: Any, *args: Any, **kwargs: Any) -> None:
+def _with_token(session: Session, original: Any, client: Any, /, *args: Any, **kwargs: Any) -> None:
     """Clients refuse to start without a token; in here there is no need for one."""
     import inspect
 

@@ -11,6 +11,7 @@ from label_studio.ml_host.enabling import gate
 from label_studio.ml_host.enabling.services import plugin_name
 from label_studio.ml_host.prelabeling import bulk, on_open, runs
 from label_studio.ml_host.prelabeling.store import as_shown, source_of
+from label_studio.ml_host.sdk.gateway import is_answering
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,7 @@ def predict_tasks(original: Callable[..., Any], connection, tasks):
     name = plugin_name(connection.url)
     if not name:
         return original(connection, tasks)
-    if _opening.get():
+    if _opening.get() or is_answering.get():
         return None
     outcome = bulk.predict_tasks(connection.project_id, name, tasks)
     return outcome.label

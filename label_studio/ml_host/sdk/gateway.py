@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
@@ -14,7 +15,7 @@ from django.http import HttpResponse
 
 from ml_plugins.sdk.host import WebRequest, WebResponse
 
-# Set while a class's own call is answered: opening a task then must not wait for that very class.
+# Set while a class's own call is answered: no model is loaded or asked for it, which might be that very one.
 is_answering: ContextVar[bool] = ContextVar('sdk_call', default=False)
 
 
@@ -76,8 +77,21 @@ def _response(response: HttpResponse) -> WebResponse:
             closer()
 
 
+class _Expected(logging.Filter):
+    """The SDK's client asks for pages until there is none, which is no error to report in the log of a training."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether to keep it."""
+        from rest_framework.exceptions import NotFound
+
+        is_missing = isinstance((record.exc_info or (None, None))[1], NotFound)
+        return not (is_answering.get() and (is_missing or getattr(record, 'status_code', None) == 404))
+
+
 @lru_cache(maxsize=1)
 def _handler() -> BaseHandler:
+    for name in ('core.utils.common', 'django.request'):
+        logging.getLogger(name).addFilter(_Expected())
     handler = BaseHandler()
     handler.load_middleware()
     return handler

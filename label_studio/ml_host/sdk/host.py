@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import TypeVar
+from collections.abc import Collection
 
 from ml_plugins.sdk.host import MemoryHost, StoredValue, WebRequest, WebResponse
-
-T = TypeVar('T')
 
 
 class ServerHost:
@@ -22,9 +19,10 @@ class ServerHost:
         if project_id is None:
             return self._memory.value(plugin, None, key)
         from label_studio.ml_host.models import SdkValue
+        from label_studio.ml_host.training.reading import patiently
 
         rows = SdkValue.objects.filter(project=project_id, backend=plugin, key=key)
-        found = _connected(lambda: rows.values_list('value', 'in_training').first())
+        found = patiently(lambda: rows.values_list('value', 'in_training').first())
         return None if found is None else StoredValue(*found)
 
     def store(self, plugin: str, project_id: int | None, key: str, value: StoredValue) -> None:
@@ -35,6 +33,7 @@ class ServerHost:
         from django.utils import timezone
 
         from label_studio.ml_host.models import SdkValue
+        from label_studio.ml_host.training.reading import patiently
 
         row = SdkValue(
             project_id=project_id,
@@ -44,7 +43,7 @@ class ServerHost:
             in_training=value.in_training,
             updated_at=timezone.now(),
         )
-        _connected(
+        patiently(
             lambda: SdkValue.objects.bulk_create(
                 [row],
                 update_conflicts=True,
@@ -64,19 +63,3 @@ class ServerHost:
         from django.conf import settings
 
         return [settings.HOSTNAME] if settings.HOSTNAME else []
-
-
-def _connected(action: Callable[[], T]) -> T:
-    """What the action returns; once more on a fresh connection where the old one was dropped.
-
-    Threads of models live long, and nothing else looks after their connections.
-    """
-    from django.db import InterfaceError, OperationalError, connection
-
-    try:
-        return action()
-    except (OperationalError, InterfaceError):
-        if connection.in_atomic_block or (connection.connection is not None and connection.is_usable()):
-            raise
-        connection.close()
-        return action()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from label_studio.ml_host.enabling import gate
+from label_studio.ml_host.sdk.gateway import is_answering
 from label_studio.ml_host.serving import host
 
 logger = logging.getLogger(__name__)
@@ -15,7 +16,7 @@ logger = logging.getLogger(__name__)
 def project_opened(original: Callable[..., Any], view, request, *args, **kwargs):
     """Seam of ``ProjectAPI.get``, which upstream's pages call for each project that is entered."""
     response = original(view, request, *args, **kwargs)
-    if response.status_code == 200:
+    if response.status_code == 200 and not is_answering.get():
         warm_project(kwargs['pk'])
     return response
 

@@ -46,6 +46,8 @@ class WordsClassifier(LabelStudioMLBase):
             label, score = self.get_model().best(words_of(text), labels)
             if context:
                 label = context['result'][0]['value']['choices'][0]
+                score = int(self.get('learned_from') or 0) / 100
+                self.set('clicked', label)
             region = {'from_name': from_name, 'to_name': to_name, 'type': 'choices', 'value': {'choices': [label]}}
             predictions.append({'result': [region], 'score': score, 'model_version': self.get('model_version')})
         return ModelResponse(predictions=predictions, model_version=self.get('model_version'))
@@ -65,4 +67,4 @@ class WordsClassifier(LabelStudioMLBase):
         with open(os.path.join(self.MODEL_DIR, 'model.pkl'), 'wb') as file:
             pickle.dump(model, file)
         self.set('learned_from', str(len(tasks)))
-        logger.info('Learned from %s tasks', len(tasks))
+        logger.info('Learned from %s tasks; clicked was %s', len(tasks), self.get('clicked'))
