@@ -25,6 +25,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -227,11 +228,16 @@ def trained(photos: list[bytes]) -> Path:
 
 
 def start_sdk(python: str, version: Path, kind: str) -> tuple[subprocess.Popen, int]:
+    return start_peer(python, SDK_SERVER, lambda port: [str(ROOT), str(version), str(port), CONFIG, kind])
+
+
+def start_peer(python: str, code: str, arguments: Callable[[int], list[str]]) -> tuple[subprocess.Popen, int]:
+    """A server in a Python of its own, once it listens."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [python, '-c', SDK_SERVER, str(ROOT), str(version), str(port), CONFIG, kind],
+        [python, '-c', code, *arguments(port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
