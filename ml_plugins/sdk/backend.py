@@ -10,13 +10,14 @@ from tempfile import mkdtemp
 from typing import Any, ClassVar
 
 from ml_plugins.backend import Dataset, MLBackend, Run
-from ml_plugins.exceptions import ParameterError
+from ml_plugins.exceptions import ParameterError, PluginBrokenError, TaskDataError
 from ml_plugins.params import Param
 from ml_plugins.sdk import web
 from ml_plugins.sdk.answers import predictions, task_dict
 from ml_plugins.sdk.building import accepted, build, explained
+from ml_plugins.sdk.namespace import ROOT
 from ml_plugins.sdk.session import Session
-from ml_plugins.sdk.sources import SdkSource
+from ml_plugins.sdk.sources import SdkSource, source_of_target
 from ml_plugins.sdk.state import SdkState, load_state
 from ml_plugins.types import Interaction, Prediction, Task, TaskFailure
 
@@ -70,10 +71,14 @@ class SdkBackend(MLBackend):
     ) -> Sequence[Prediction | TaskFailure | None]:
         """Have the instance predict, whatever form it answers in."""
         self.session.working_on(tasks)
-        arguments = accepted(self.model.predict, {'context': _context(interaction)})
         with self.session.active(), explained(self.source):
-            returned = self.model.predict([task_dict(task) for task in tasks], **arguments)
-            return predictions(returned, len(tasks), self.source.class_name)
+            try:
+                return self._answers(tasks, interaction)
+            except TaskDataError as error:
+                if len(tasks) == 1:
+                    return [TaskFailure(tasks[0].id, str(error))]
+        # A file that cannot be read ends the whole call of a class that knows nothing of it.
+        return [answer for task in tasks for answer in self.predict([task], interaction)]
 
     def fit(self, dataset: Dataset, run: Run) -> Mapping[str, float]:
         """Have another instance learn; see `ml_plugins.sdk.training`."""
@@ -88,6 +93,11 @@ class SdkBackend(MLBackend):
     def open_session(self, directory: Path) -> Session:
         """Surroundings of an instance whose ``MODEL_DIR`` is this folder."""
         return Session(self.source.plugin, self.context.project_id, directory, str(self.param_values['extra_params']))
+
+    def _answers(self, tasks: Sequence[Task], interaction: Interaction | None) -> list[Prediction | None]:
+        arguments = accepted(self.model.predict, {'context': _context(interaction)})
+        returned = self.model.predict([task_dict(task) for task in tasks], **arguments)
+        return predictions(returned, len(tasks), self.source.class_name)
 
     def _served_directory(self) -> Path:
         if self.version is not None:
@@ -110,10 +120,22 @@ def backend_of(source: SdkSource) -> type[SdkBackend]:
         {
             'source': source,
             'is_interactive': source.is_interactive,
-            '__module__': f'sdk_backends.{source.plugin}',
+            '__module__': f'{ROOT}.{source.plugin}',
             '__doc__': f'{source.class_name} of {source.folder}, written for the ML backend SDK.',
         },
     )
+
+
+def backend_for(target: str) -> type[SdkBackend]:
+    """The backend class for ``"package.module:Class"``, for the tests of a package.
+
+    Raises:
+        PluginBrokenError: There is no such class.
+    """
+    source = source_of_target(target.partition('.')[0].partition(':')[0], target, trusted=True)
+    if source is None:
+        raise PluginBrokenError(f'"{target}" names no class that can be found; it must be "package.module:Class"')
+    return backend_of(source)
 
 
 def _context(interaction: Interaction | None) -> dict[str, Any] | None:

@@ -44,6 +44,7 @@ class Namespace:
         self._package = f'{ROOT}.{name.replace("-", "_")}'
         self._only = only
         self._modules: dict[str, ModuleType] = {}
+        self._owned: dict[str, bool] = {}
         self._builtins = {**vars(builtins), '__import__': self._import}
 
     def load(self, module: str) -> ModuleType:
@@ -53,8 +54,11 @@ class Namespace:
 
     def owns(self, top: str) -> bool:
         """Whether a top-level name is a module of this backend."""
-        if self._only:
-            return top == self._only
+        if top not in self._owned:
+            self._owned[top] = top == self._only if self._only else self._is_beside(top)
+        return self._owned[top]
+
+    def _is_beside(self, top: str) -> bool:
         if (self.folder / f'{top}.py').is_file() or (self.folder / top / '__init__.py').is_file():
             return True
         # A folder without __init__.py, unless a library of that name is installed.

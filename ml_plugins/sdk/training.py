@@ -40,7 +40,11 @@ def train(backend: SdkBackend, dataset: Dataset, run: Run) -> dict[str, float]:
     session = backend.open_session(run.directory)
     session.version_values = previous.values
     session.hidden_tasks = {example.task.id for example in dataset.held_out}
-    session.task = next(iter(dataset)).task
+    first = next(iter(dataset.train), None)
+    if first is None:
+        raise TrainingError('There is nothing to learn from yet: label some tasks first.')
+    session.task = first.task
+    run.progress(0, 1)
     web.install()
     with session.active(everywhere=True), _working_in(run.directory):
         # Imported in the folder: module globals that hold MODEL_DIR name it.

@@ -131,8 +131,8 @@ def their_rate(user, port: int) -> float:
 def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix='bench-sdk-'))
     prepare(folder)
-    from tests.benchmarks.bench_prelabel import make_owner, make_project, run_to_end, texts
     from tests.benchmarks.bench_predict_service import start_peer
+    from tests.benchmarks.bench_prelabel import make_owner, make_project, run_to_end, texts
 
     user = make_owner()
     project = make_project(user, CONFIG, texts(MANY), 'constant')

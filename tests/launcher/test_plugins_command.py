@@ -30,8 +30,9 @@ def test_check_tells_a_good_one_from_an_unknown_one(data_dir):
     assert 'image_classifier' in done.stderr
 
 
-def test_a_created_plugin_passes_its_own_tests_and_is_found(tmp_path):
-    done = run('plugins', 'create', 'my_model', '--directory', tmp_path)
+@pytest.mark.parametrize('kind', ['blank', 'sdk'])
+def test_a_created_plugin_passes_its_own_tests_and_is_found(tmp_path, kind):
+    done = run('plugins', 'create', 'my_model', '--from', kind, '--directory', tmp_path)
     assert done.returncode == 0, done.stderr
     package = tmp_path / 'my_model'
     tested = subprocess.run(

@@ -2,10 +2,11 @@
 
 import pytest
 
-from ml_plugins import ParameterError, PredictionError
+from ml_plugins import ParameterError, PredictionError, Task
 from ml_plugins.exceptions import ModelVersionError, PluginBrokenError
 from ml_plugins.sdk.building import check_requirements
 from ml_plugins.sdk.sources import source_in_folder
+from ml_plugins.testing import MemoryFiles
 from tests.sdk.cases import choice, example, tasks, trained
 
 PREDICTS = 'def predict(self, tasks, context=None, **kwargs):\n    '
@@ -200,3 +201,17 @@ def test_the_module_that_is_served_need_not_be_called_model(tmp_path):
     (tmp_path / '_wsgi.py').write_text('from label_studio_ml.api import init_app\nfrom reader import Reader\n')
     source = source_in_folder('reader', tmp_path)
     assert (source.module, source.class_name, source.trains) == ('reader', 'Reader', False)
+
+
+def test_a_file_that_cannot_be_read_fails_its_own_task(load, written):
+    body = """
+    def predict(self, tasks, context=None, **kwargs):
+        paths = [self.get_local_path(task['data']['text'], task_id=task['id']) for task in tasks]
+        return [{'result': [REGION], 'score': len(open(path).read()) / 10} for path in paths]
+    """
+    backend = load(written(body))
+    files = MemoryFiles({'/data/one.txt': b'12345'})
+    given = [Task(1, {'text': '/data/away.txt'}, files=files), Task(2, {'text': '/data/one.txt'}, files=files)]
+    failed, read = backend.predict(given)
+    assert failed.task_id == 1 and '/data/away.txt' in failed.reason
+    assert read.score == 0.5

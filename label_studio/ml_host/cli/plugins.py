@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from label_studio.ml_host import bootstrap
+from label_studio.ml_host.cli.scaffold import KINDS, create_plugin
 from label_studio.ml_host.launcher.data_dir import DataDirError, use_data_dir
 from label_studio.ml_host.sdk.added import add, all_candidates, remove
 from ml_plugins.discovery import Candidate
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument('name')
     create = actions.add_parser('create', help='write a new plugin package')
     create.add_argument('name', help='a Python package name, e.g. my_model')
+    create.add_argument('--from', dest='kind', default='blank', choices=KINDS, help='what it starts from')
     create.add_argument('--directory', type=Path, default=Path(), help='where to write it (here)')
     adding = actions.add_parser('add', help='run a backend that was written for the ML backend SDK, from its folder')
     adding.add_argument('path', help='the folder with model.py; FOLDER:Class where it has several classes')
@@ -57,7 +59,7 @@ def main(argv: list[str]) -> int:
         return _add(options.path, options.name)
     if options.action == 'remove':
         return _remove(options.name)
-    return _create(options.name, options.directory)
+    return _create(options.name, options.directory, options.kind)
 
 
 def _list(as_json: bool) -> int:
@@ -159,11 +161,9 @@ def _remove(name: str) -> int:
     return 1
 
 
-def _create(name: str, directory: Path) -> int:
-    from label_studio.ml_host.cli.scaffold import create_plugin
-
+def _create(name: str, directory: Path, kind: str) -> int:
     try:
-        files = create_plugin(name, directory)
+        files = create_plugin(name, directory, kind)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

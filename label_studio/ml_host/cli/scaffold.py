@@ -8,11 +8,16 @@ from pathlib import Path
 from string import Template
 
 TEMPLATES = Path(__file__).parent / 'plugin_template'
+# What a plugin may start from, and the folder of its templates.
+KINDS = {'blank': TEMPLATES, 'sdk': TEMPLATES / 'sdk'}
 _NAME = re.compile(r'^[a-z][a-z0-9_]{0,62}$')
 
 
-def create_plugin(name: str, parent: Path) -> list[Path]:
+def create_plugin(name: str, parent: Path, kind: str = 'blank') -> list[Path]:
     """Write the package ``name`` into ``parent/name``.
+
+    Args:
+        kind: What it starts from, of `KINDS`.
 
     Returns:
         The files written.
@@ -33,11 +38,14 @@ def create_plugin(name: str, parent: Path) -> list[Path]:
         'class_name': ''.join(word.capitalize() for word in words),
         'title': ' '.join(words).capitalize(),
     }
-    return [_write(source, target, name, values) for source in sorted(TEMPLATES.rglob('*.tmpl'))]
+    folder = KINDS[kind]
+    others = [other for other in KINDS.values() if other != folder and other.is_relative_to(folder)]
+    sources = [path for path in sorted(folder.rglob('*.tmpl')) if not any(map(path.is_relative_to, others))]
+    return [_write(source, source.relative_to(folder), target, name, values) for source in sources]
 
 
-def _write(source: Path, target: Path, name: str, values: dict[str, str]) -> Path:
-    place = source.relative_to(TEMPLATES).with_suffix('')
+def _write(source: Path, relative: Path, target: Path, name: str, values: dict[str, str]) -> Path:
+    place = relative.with_suffix('')
     parts = [name if part == 'package' else part for part in place.parts]
     path = target.joinpath(*parts)
     path.parent.mkdir(parents=True, exist_ok=True)
