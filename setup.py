@@ -40,6 +40,9 @@ OUR_REQUIREMENTS = [
     'safetensors>=0.4',
     # k-means and logistic regression for active learning; BSD. It brings scipy and threadpoolctl, which we use too.
     'scikit-learn>=1.4',
+    # Keeps trained estimators without pickle, so that a version may be uploaded; MIT, pure Python. Earlier releases
+    # let a crafted file run code.
+    'skops>=0.13',
     'torch==2.13.0',
     'torchvision==0.28.0',
     'waitress>=3.0.1',

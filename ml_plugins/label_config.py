@@ -29,6 +29,7 @@ class Control:
         value: Key in the task's data that the object shows: ``"image"`` for ``value="$image"``.
         labels: Its labels in order; empty for tags without labels.
         attributes: Attributes as written.
+        predicted_values: By label, the names that models have for it: ``predicted_values="car,automobile"``.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Control:
     value: str
     labels: tuple[str, ...] = ()
     attributes: Mapping[str, str] = field(default_factory=dict)
+    predicted_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def type(self) -> str:
@@ -48,6 +50,11 @@ class Control:
     def is_multiple(self) -> bool:
         """Whether several choices may be given at once."""
         return self.attributes.get('choice', 'single') == 'multiple'
+
+    @property
+    def is_per_region(self) -> bool:
+        """Whether it is about single regions and not about the whole task."""
+        return self.attributes.get('perRegion', 'false').lower() == 'true'
 
     def region(
         self,
@@ -89,6 +96,24 @@ class Control:
         """The content of a TextArea control."""
         return self.region({'text': list(texts)}, score=score)
 
+    def polygon(
+        self, points: Sequence[Sequence[float]], label: str = '', score: float | None = None, **extra: Any
+    ) -> Region:
+        """An outline; corners as x and y in percent of the picture's size."""
+        corners = {'points': [[x, y] for x, y in points], 'closed': True}
+        return self.region(corners, (label,) if label else (), score, **extra)
+
+    def brush(self, rle: Sequence[int], label: str = '', score: float | None = None, **extra: Any) -> Region:
+        """A mask in Label Studio's run-length format, as `ml_plugins.adapters.masks.encode` makes it.
+
+        The editor needs `extra` to say the picture's ``original_width`` and ``original_height``.
+        """
+        return self.region({'format': 'rle', 'rle': list(rle)}, (label,) if label else (), score, **extra)
+
+    def number(self, number: float, score: float | None = None) -> Region:
+        """The number of a Number or a Rating control; a rating is rounded."""
+        return self.region({self.type: round(number) if self.type == 'rating' else number}, score=score)
+
 
 class LabelConfig:
     """A parsed label config; build it with `parse_label_config`."""
@@ -114,6 +139,7 @@ class LabelConfig:
                 value=(object_tag.value or '').lstrip('$'),
                 labels=tuple(tag.labels or ()),
                 attributes=dict(tag.attr),
+                predicted_values=_predicted_values(tag.labels_attrs),
             )
             for tag in self._interface.controls
             for object_tag in tag.objects
@@ -171,6 +197,15 @@ class LabelConfig:
     @cached_property
     def _accepted(self) -> AcceptedShapes:
         return AcceptedShapes(label for control in self.all_controls for label in control.labels)
+
+
+def _predicted_values(labels: Mapping[str, Any] | None) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for label, tag in (labels or {}).items():
+        names = tuple(filter(None, map(str.strip, tag.attr.get('predicted_values', '').split(','))))
+        if names:
+            found[label] = names
+    return found
 
 
 def _is_share(score: Any) -> bool:
