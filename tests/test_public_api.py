@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import ml_plugins
+import ml_plugins.adapters
 import ml_plugins.testing
 
 LIGHT = """
@@ -20,7 +21,9 @@ print(json.dumps([ready, heavy]))
 """
 
 
-@pytest.mark.parametrize('package', [ml_plugins, ml_plugins.testing], ids=lambda package: package.__name__)
+@pytest.mark.parametrize(
+    'package', [ml_plugins, ml_plugins.adapters, ml_plugins.testing], ids=lambda package: package.__name__
+)
 def test_every_public_name_resolves(package):
     assert package.__all__ == sorted(package.__all__, key=lambda name: (not name.isupper(), name))
     for name in package.__all__:
@@ -29,6 +32,7 @@ def test_every_public_name_resolves(package):
 
 def test_type_checkers_see_the_same_names():
     assert set(ml_plugins._HOME_OF) == set(ml_plugins.__all__)
+    assert set(ml_plugins.adapters._HOME_OF) == set(ml_plugins.adapters.__all__)
     assert set(ml_plugins.testing._HOME_OF) == set(ml_plugins.testing.__all__)
 
 
@@ -38,7 +42,14 @@ def test_unknown_name_is_an_attribute_error():
 
 
 @pytest.mark.parametrize(
-    'module', ['ml_plugins', 'ml_plugins.testing', 'ml_plugins.strategies.registry', 'label_studio.ml_host.cli']
+    'module',
+    [
+        'ml_plugins',
+        'ml_plugins.adapters.base',
+        'ml_plugins.testing',
+        'ml_plugins.strategies.registry',
+        'label_studio.ml_host.cli',
+    ],
 )
 def test_import_is_light(module):
     script = LIGHT.format(module=module)

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ml_plugins.adapters.base import Adapter
     from ml_plugins.adapters.function import FunctionBackend
+    from ml_plugins.adapters.onnx_file import OnnxBackend
     from ml_plugins.adapters.outputs import Converted, convert
     from ml_plugins.adapters.scikit import SklearnBackend
     from ml_plugins.adapters.serving import serve
+    from ml_plugins.adapters.torch_module import TorchBackend
+    from ml_plugins.adapters.transformer import TransformersBackend
     from ml_plugins.adapters.values import Answer, Box, Mask, Point, Polygon, Span, TextBox
 
 # Name -> the module of this package that it lives in.
@@ -22,11 +25,14 @@ _HOME_OF = {
     'Converted': 'outputs',
     'FunctionBackend': 'function',
     'Mask': 'values',
+    'OnnxBackend': 'onnx_file',
     'Point': 'values',
     'Polygon': 'values',
     'SklearnBackend': 'scikit',
     'Span': 'values',
     'TextBox': 'values',
+    'TorchBackend': 'torch_module',
+    'TransformersBackend': 'transformer',
     'convert': 'outputs',
     'serve': 'serving',
 }
@@ -38,11 +44,14 @@ __all__ = [
     'Converted',
     'FunctionBackend',
     'Mask',
+    'OnnxBackend',
     'Point',
     'Polygon',
     'SklearnBackend',
     'Span',
     'TextBox',
+    'TorchBackend',
+    'TransformersBackend',
     'convert',
     'serve',
 ]

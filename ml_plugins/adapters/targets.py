@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +37,13 @@ def check_trainable(control: Control) -> None:
         )
 
 
-def collect(adapter: Adapter, dataset: Dataset, run: Run) -> tuple[Collected, Collected]:
+def collect(
+    adapter: Adapter, dataset: Dataset, run: Run, prepared: Callable[[Any], Any] | None = None
+) -> tuple[Collected, Collected]:
     """Labeled tasks to learn from, and held-out ones; those that cannot be read are reported to the run.
+
+    Args:
+        prepared: Makes of an input what is kept of it, so that no more is.
 
     Raises:
         TrainingError: There is nothing to tell apart yet; says what to label.
@@ -54,7 +59,7 @@ def collect(adapter: Adapter, dataset: Dataset, run: Run) -> tuple[Collected, Co
                 run.skip(example.task.id, str(error))
             else:
                 place = held_out if example.held_out else learned
-                place.inputs.append(given)
+                place.inputs.append(prepared(given) if prepared else given)
                 place.targets.append(target)
         run.progress(done, len(dataset))
     _refuse_too_few(control, learned.targets)
