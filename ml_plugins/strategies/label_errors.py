@@ -14,6 +14,7 @@ import numpy as np
 
 from ml_plugins.exceptions import StrategyError
 from ml_plugins.strategies.heads import Fit, logistic
+from ml_plugins.strategies.threads import quiet_threads
 
 
 @dataclass(frozen=True)
@@ -110,11 +111,13 @@ def cross_validated(
     order = np.lexsort((rng.random(len(given)), given))
     fold_of[order] = np.arange(len(given)) % min(folds, len(given))
     found = np.full((len(given), len(labels)), np.nan)
-    for fold in range(min(folds, len(given))):
-        if should_stop is not None and should_stop():
-            break
-        inside = fold_of != fold
-        found[~inside] = fit(np.asarray(features[inside]), given[inside], len(labels))(np.asarray(features[~inside]))
+    with quiet_threads():
+        for fold in range(min(folds, len(given))):
+            if should_stop is not None and should_stop():
+                break
+            inside = fold_of != fold
+            predict = fit(np.asarray(features[inside]), given[inside], len(labels))
+            found[~inside] = predict(np.asarray(features[~inside]))
     return found
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ml_plugins.exceptions import StrategyError
 from ml_plugins.strategies.heads import Fit, logistic
 from ml_plugins.strategies.statistics import interval_of_means
+from ml_plugins.strategies.threads import quiet_threads
 from ml_plugins.strategies.walk import Arm, Progress, ReplayData, Steps, Walk
 
 # A replay over fewer says nothing.
@@ -103,17 +104,18 @@ def run_replay(
     served: dict[tuple[int, str], tuple[int, ...]] = {}
     labels: list[int] = []
     steps = Steps(len(seeds) * len(arms), progress, should_stop)
-    for seed in seeds:
-        curves = {}
-        for arm in arms:
-            walk = Walk(data, answers, classes, seed)
-            found = walk.run(arm, batch, most_labels, fit, steps)
-            if found is None:
-                return _report(runs, labels, seeds, True, served)
-            labels, curves[arm.name] = found
-            served[seed, arm.name] = tuple(walk.served_ids())
-        for name, accuracies in curves.items():
-            runs[name].append(accuracies)
+    with quiet_threads():
+        for seed in seeds:
+            curves = {}
+            for arm in arms:
+                walk = Walk(data, answers, classes, seed)
+                found = walk.run(arm, batch, most_labels, fit, steps)
+                if found is None:
+                    return _report(runs, labels, seeds, True, served)
+                labels, curves[arm.name] = found
+                served[seed, arm.name] = tuple(walk.served_ids())
+            for name, accuracies in curves.items():
+                runs[name].append(accuracies)
     return _report(runs, labels, seeds, False, served)
 
 

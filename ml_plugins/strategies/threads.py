@@ -35,3 +35,14 @@ def one_thread(rows: int) -> Iterator[None]:
     finally:
         if first:
             _limiting.release()
+
+
+@contextmanager
+def quiet_threads() -> Iterator[None]:
+    """Compute on one thread for a longer while, however few the rows are: many small fits spin the most."""
+    # A limit holds for libraries that are loaded.
+    import sklearn.cluster
+    import sklearn.linear_model  # noqa: F401
+
+    with one_thread(FEW):
+        yield

@@ -25,6 +25,7 @@ class ReplayData:
         features: What the model learns from, shape (n, d).
         answers: Labels, shape (n,).
         embeddings: What strategies compare tasks by, shape (n, d); the features when None.
+        has_embeddings: False where the model gives none; strategies then get none, whatever the features are.
         held_out: Tasks that the model is measured on and that are never served, shape (n,), bool; for each seed another
             `test_share` of the tasks when None.
         task_ids: Task numbers; row numbers when None.
@@ -37,6 +38,7 @@ class ReplayData:
     held_out: np.ndarray | None = None
     task_ids: np.ndarray | None = None
     test_share: float = 0.3
+    has_embeddings: bool = True
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Walk:
         self.data, self.answers, self.classes, self.seed = data, answers, classes, seed
         self.features = np.asarray(data.features)
         self.embeddings = self.features if data.embeddings is None else data.embeddings
+        if not data.has_embeddings:
+            self.embeddings = None
         self.task_ids = np.arange(len(answers)) if data.task_ids is None else np.asarray(data.task_ids)
         self.test = _test_rows(data, len(answers), seed)
         self.left = np.flatnonzero(~self.test)
@@ -110,11 +114,11 @@ class Walk:
     def _queue(self, arm: Arm, size: int, predict: Predict | None, rng: np.random.Generator) -> list[int]:
         left = self.left[~np.isin(self.left, self.served)]
         probabilities = None if predict is None else {'answer': predict(self.features[left])}
-        pool = Pool(self.task_ids[left], probabilities, self.embeddings[left])
+        pool = Pool(self.task_ids[left], probabilities, self._embeddings(left))
         labeled = Labeled(
             self.task_ids[self.served],
             {'answer': [int(answer) for answer in self.answers[self.served]]},
-            self.embeddings[self.served],
+            self._embeddings(self.served),
         )
         if predict is None and arm.strategy.why_not(pool.available):
             start = np.random.default_rng(self.seed)
@@ -124,6 +128,9 @@ class Walk:
         except Exception as error:
             raise StrategyError(f'arm "{arm.name}" failed at {len(self.served)} labels: {error}') from error
         return left[picked.indices].tolist()
+
+    def _embeddings(self, rows: np.ndarray | list[int]) -> np.ndarray | None:
+        return None if self.embeddings is None else self.embeddings[rows]
 
     def _accuracy(self, predict: Predict) -> float:
         guesses = predict(self.features[self.test]).argmax(axis=1)
