@@ -127,6 +127,8 @@ from label_studio.ml_host.queues import queue_connection, redis_is_configured
 
 ML_TRAIN_QUEUE = 'ml_train'
 ML_PREDICT_QUEUE = 'ml_predict'
+# Replays and the like, for which nobody's training waits.
+ML_ANALYSIS_QUEUE = 'ml_analysis'
 _CONNECTION = queue_connection(os.environ)
 if redis_is_configured(os.environ):
     RQ_QUEUES = {name: {**_CONNECTION, 'DEFAULT_TIMEOUT': 180} for name in RQ_QUEUES}
@@ -134,6 +136,7 @@ if redis_is_configured(os.environ):
 # private Redis never holds up an import.
 RQ_QUEUES[ML_TRAIN_QUEUE] = {**_CONNECTION, 'DEFAULT_TIMEOUT': ML_TRAINING_TIMEOUT}
 RQ_QUEUES[ML_PREDICT_QUEUE] = {**_CONNECTION, 'DEFAULT_TIMEOUT': ML_TRAINING_TIMEOUT}
+RQ_QUEUES[ML_ANALYSIS_QUEUE] = {**_CONNECTION, 'DEFAULT_TIMEOUT': ML_TRAINING_TIMEOUT}
 
 # --- Apps, pages -------------------------------------------------------------------------------------------------
 from label_studio.ml_host.plugins import installed_plugin_apps

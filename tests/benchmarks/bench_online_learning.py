@@ -134,7 +134,7 @@ def main() -> None:
 def point_queues_at(socket: str) -> None:
     from django_rq.settings import QUEUES
 
-    for name in ('ml_train', 'ml_predict'):
+    for name in ('ml_train', 'ml_predict', 'ml_analysis'):
         QUEUES[name] = {'UNIX_SOCKET_PATH': str(socket), 'DB': 0, 'DEFAULT_TIMEOUT': 3600}
 
 

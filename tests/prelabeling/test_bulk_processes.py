@@ -104,8 +104,8 @@ def test_a_forked_wsgi_process_looks_after_runs_from_its_first_request_on(monkey
     assert started == []
 
 
-def test_workers_serve_both_queues_of_ours_by_default():
-    assert _default_queues() == ['ml_train', 'ml_predict']
+def test_workers_serve_our_queues_by_default_and_trainings_first():
+    assert _default_queues() == ['ml_train', 'ml_predict', 'ml_analysis']
 
 
 @pytest.fixture(scope='module')

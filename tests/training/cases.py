@@ -225,7 +225,7 @@ def main() -> None:
     from django.db import connections
     from django_rq.settings import QUEUES
 
-    for queue in ('ml_train', 'ml_predict'):
+    for queue in ('ml_train', 'ml_predict', 'ml_analysis'):
         QUEUES[queue] = {'UNIX_SOCKET_PATH': socket, 'DB': 1, 'DEFAULT_TIMEOUT': 60}
     import django_rq
 

@@ -101,7 +101,7 @@ def queue(redis_socket, monkeypatch):
     import django_rq
     from django_rq.settings import QUEUES
 
-    for name in ('ml_train', 'ml_predict'):
+    for name in ('ml_train', 'ml_predict', 'ml_analysis'):
         monkeypatch.setitem(QUEUES, name, {'UNIX_SOCKET_PATH': redis_socket, 'DB': 0, 'DEFAULT_TIMEOUT': 60})
     queue = django_rq.get_queue('ml_train')
     queue.connection.flushall()

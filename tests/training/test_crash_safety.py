@@ -56,7 +56,7 @@ def test_a_queue_that_comes_back_empty_is_made_anew(gated, ask, label, project, 
     monkeypatch.setattr(recovery, '_SETTLING', recovery._SETTLING * 0)
     folder = Path(tempfile.mkdtemp(prefix='ls-redis-', dir='/tmp'))
     servers = [redis.start(folder)]
-    for name in ('ml_train', 'ml_predict'):
+    for name in ('ml_train', 'ml_predict', 'ml_analysis'):
         monkeypatch.setitem(QUEUES, name, {'UNIX_SOCKET_PATH': str(servers[0].socket), 'DB': 0, 'DEFAULT_TIMEOUT': 60})
     label(3)
     running, waiting = ask('gated'), runs.request_training(project, 'another')

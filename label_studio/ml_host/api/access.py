@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.exceptions import PermissionDenied
 from django.shortcuts import get_object_or_404
 
-from label_studio.ml_host.models import ModelVersion, PrelabelRun, TrainingRun
+from label_studio.ml_host.models import LabelErrorRun, ModelVersion, PrelabelRun, ReplayRun, TrainingRun
 
 
 def project_of(user, pk: int):
@@ -36,3 +36,13 @@ def prelabel_run_of(project, backend: str, pk: int) -> PrelabelRun:
 def version_of(project, backend: str, number: int) -> ModelVersion:
     """One version of a project's backend, or 404."""
     return get_object_or_404(ModelVersion, project=project, backend=backend, number=number)
+
+
+def replay_of(project, backend: str, pk: int) -> ReplayRun:
+    """One replay of a project's backend, or 404."""
+    return get_object_or_404(ReplayRun, project=project, backend=backend, pk=pk)
+
+
+def label_error_run_of(project, backend: str, pk: int) -> LabelErrorRun:
+    """One look for label errors of a project's backend, or 404."""
+    return get_object_or_404(LabelErrorRun, project=project, backend=backend, pk=pk)

@@ -15,6 +15,7 @@ from label_studio.ml_host.models import (
     ModelVersion,
     PrelabelRun,
     ProjectBackend,
+    ReplayRun,
     SamplingPlan,
     TrainingRun,
 )
@@ -206,3 +207,18 @@ def set_sampling(
     from label_studio.ml_host.sampling import services as sampling
 
     return sampling.set_sampling(project, backend, on, values or {}, user)
+
+
+def start_replay(project, backend: str, values: Mapping[str, Any], user=None) -> ReplayRun:
+    """Run query strategies against each other over labels that are there, in the background."""
+    from label_studio.ml_host.replay import services as replay
+
+    with plugin_code(backend, project.pk):
+        return replay.start(project, backend, values, user)
+
+
+def cancel_replay(run: ReplayRun) -> None:
+    """Stop a replay that waits or runs; what it found so far stays."""
+    from label_studio.ml_host.replay import services as replay
+
+    replay.cancel(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rest_framework import status
 from rest_framework.response import Response
 
+from label_studio.ml_host.analysis.errors import AnalysisError, AnalysisOptionError
 from label_studio.ml_host.learning.settings import LearningSettingsError
 from label_studio.ml_host.prelabeling.choices import ChoiceError
 from label_studio.ml_host.prelabeling.errors import PrelabelError
@@ -26,6 +27,8 @@ _STATUS: dict[type[errors.MLPluginError], int] = {
     ChoiceError: status.HTTP_400_BAD_REQUEST,
     LearningSettingsError: status.HTTP_400_BAD_REQUEST,
     SamplingSettingsError: status.HTTP_400_BAD_REQUEST,
+    AnalysisError: status.HTTP_409_CONFLICT,
+    AnalysisOptionError: status.HTTP_400_BAD_REQUEST,
     # The plugin or the server is at fault, not the request.
     errors.MLPluginError: status.HTTP_503_SERVICE_UNAVAILABLE,
 }

@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from label_studio.ml_host.api import metrics, predict, prelabel, quality, versions, views
+from label_studio.ml_host.api import metrics, predict, prelabel, quality, replay, versions, views
 
 _BACKEND = 'api/projects/<int:pk>/ml-backends/<slug:name>/'
 _PRELABEL = f'{_BACKEND}prelabel-runs/'
@@ -38,6 +38,9 @@ urlpatterns = [
     path(f'{_PRELABEL}<int:run>/resume/', prelabel.PrelabelResumeAPI.as_view(), name='ml-prelabel-resume'),
     path(f'{_PRELABEL}<int:run>/retry-failed/', prelabel.PrelabelRetryAPI.as_view(), name='ml-prelabel-retry'),
     path(f'{_PRELABEL}<int:run>/failures/', prelabel.PrelabelFailuresAPI.as_view(), name='ml-prelabel-failures'),
+    path(f'{_BACKEND}replays/', replay.ReplayListAPI.as_view(), name='ml-replay-list'),
+    path(f'{_BACKEND}replays/<int:run>/', replay.ReplayAPI.as_view(), name='ml-replay'),
+    path(f'{_BACKEND}replays/<int:run>/cancel/', replay.ReplayCancelAPI.as_view(), name='ml-replay-cancel'),
     # Both with and without a slash: a POST cannot be redirected.
     re_path(r'^predict/?$', predict.PredictAPI.as_view(), name='ml-predict'),
     re_path(r'^api/projects/(?P<pk>\d+)/predict/?$', predict.ProjectPredictAPI.as_view(), name='ml-project-predict'),

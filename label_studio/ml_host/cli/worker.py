@@ -1,4 +1,4 @@
-"""``label-studio worker``: take training and pre-labeling from the queue, on this machine or another one."""
+"""``label-studio worker``: take training, pre-labeling and analyses from the queue, on this machine or another one."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _default_queues() -> list[str]:
     """Every queue of a configured Redis; the private one carries only ours; see the settings."""
     from django.conf import settings
 
-    own = [settings.ML_TRAIN_QUEUE, settings.ML_PREDICT_QUEUE]
+    own = [settings.ML_TRAIN_QUEUE, settings.ML_PREDICT_QUEUE, settings.ML_ANALYSIS_QUEUE]
     return list(settings.RQ_QUEUES) if redis_is_configured(os.environ) else own
 
 

@@ -144,11 +144,13 @@ def _recover_for_ever() -> None:
     time.sleep(FIRST_PAGE_SECONDS)
     from django.db import close_old_connections
 
+    from label_studio.ml_host.analysis.recovery import recover_lost
     from label_studio.ml_host.training.runs import recover_lost_runs
 
     while True:
         try:
             recover_lost_runs()
+            recover_lost()
         except Exception:
             logger.exception('Lost training runs could not be looked for')
         finally:

@@ -1,8 +1,10 @@
 """The fork's tables; upstream's own stay as they are."""
 
 from label_studio.ml_host.models.backends import BackendEvent, FailureRecord, ProjectBackend
+from label_studio.ml_host.models.label_errors import LabelErrorRun, LabelReview
 from label_studio.ml_host.models.prelabeling import PrelabelFailure, PrelabelRun, PrelabelShard
 from label_studio.ml_host.models.remote import RemoteProject
+from label_studio.ml_host.models.replay import ReplayRun
 from label_studio.ml_host.models.sampling import SampledTask, SamplingPlan, TaskScore
 from label_studio.ml_host.models.sdk import SdkValue
 from label_studio.ml_host.models.training import TrainingRun
@@ -13,12 +15,15 @@ __all__ = [
     'DatasetSnapshot',
     'Evaluation',
     'FailureRecord',
+    'LabelErrorRun',
+    'LabelReview',
     'ModelVersion',
     'PrelabelFailure',
     'PrelabelRun',
     'PrelabelShard',
     'ProjectBackend',
     'RemoteProject',
+    'ReplayRun',
     'SampledTask',
     'SamplingPlan',
     'SdkValue',

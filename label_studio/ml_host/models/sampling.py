@@ -70,6 +70,7 @@ class SampledTask(models.Model):
         GROUND_TRUTH = 'ground_truth', 'Ground truth'
         POSTPONED = 'postponed', 'Postponed before'
         SKIPPED = 'skipped', 'Skipped before'
+        SECOND_OPINION = 'second_opinion', 'Second opinion'
 
     project = models.ForeignKey('projects.Project', on_delete=models.CASCADE, related_name='+', db_index=False)
     position = models.PositiveBigIntegerField(help_text='The lowest is served first.')

@@ -64,16 +64,17 @@ def model_of(
     )
 
 
-def ask(spec: ModelSpec, tasks: Sequence[Task], should_stop: Callable[[], bool]) -> Said:
+def ask(spec: ModelSpec, tasks: Sequence[Task], should_stop: Callable[[], bool], said: Said | None = None) -> Said:
     """Load a version, have it answer tasks, and unload it.
 
     Args:
         should_stop: Asked before each batch; what was answered until then is returned.
+        said: Where the answers go, for who wants to see them grow.
 
     Raises:
         UnusableVersionError: It cannot be loaded, or cannot predict.
     """
-    said, rest = Said(), list(tasks)
+    said, rest = said or Said(), list(tasks)
     for attempt in range(_MOST_LOADS):
         try:
             backend, _ = load(spec)

@@ -18,6 +18,8 @@ from redis.exceptions import RedisError
 from rq import Queue, Worker
 from rq.job import Job
 
+from label_studio.ml_host.analysis import queueing as analyses
+from label_studio.ml_host.analysis import recovery as lost_analyses
 from label_studio.ml_host.logs import run_log_path
 from label_studio.ml_host.models import TrainingRun
 from label_studio.ml_host.prelabeling import jobs as prelabeling
@@ -42,6 +44,7 @@ class TrainingWorker(Worker):
     # Longest pause between two tries to reach Redis, in seconds.
     max_connection_wait_time = 10.0
     _trains = False
+    _analyses = False
     _guard: Guard | None = None
     # Jobs of ours stop when they are asked, and lose nothing.
     _stops_when_asked = False
@@ -68,6 +71,7 @@ class TrainingWorker(Worker):
         except SystemExit:
             if pid:
                 self._deal_with_killed(pid, signal.SIGKILL)
+                lost_analyses.deal_with_killed(pid, self.is_stopping, _killed_sentence(signal.SIGKILL, 'analysis'))
             raise
 
     def execute_job(self, job: Job, queue: Queue) -> None:
@@ -75,12 +79,13 @@ class TrainingWorker(Worker):
         # A child must not share its parent's database connections.
         connections.close_all()
         self._trains = job.func_name == JOB
-        self._stops_when_asked = job.func_name in (JOB, prelabeling.JOB)
+        self._analyses = job.func_name == analyses.JOB
+        self._stops_when_asked = self._trains or self._analyses or job.func_name == prelabeling.JOB
         try:
             super().execute_job(job, queue)
         finally:
             self._end_guard()
-            self._trains = self._stops_when_asked = False
+            self._trains = self._analyses = self._stops_when_asked = False
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """As in RQ; a training is watched from here."""
@@ -108,7 +113,7 @@ class TrainingWorker(Worker):
 
     def setup_work_horse_signals(self) -> None:
         """Runs are asked to stop by SIGTERM; any other job ends by it, as in RQ."""
-        if self._trains:
+        if self._trains or self._analyses:
             stopping.install_handlers()
         elif self._stops_when_asked:
             prelabeling.stop_on_signal()
@@ -118,7 +123,9 @@ class TrainingWorker(Worker):
     def handle_work_horse_killed(self, job: Job, retpid: int, ret_val: int, rusage: Any) -> None:
         """The child ended without having written down how: retry, hand back or fail its run."""
         number = os.WTERMSIG(ret_val) if ret_val and os.WIFSIGNALED(ret_val) else 0
-        self._deal_with_killed(retpid or (self._guard.pid if self._guard else 0), number)
+        pid = retpid or (self._guard.pid if self._guard else 0)
+        self._deal_with_killed(pid, number)
+        lost_analyses.deal_with_killed(pid, self.is_stopping, _killed_sentence(number, 'analysis'))
         super().handle_work_horse_killed(job, retpid, ret_val, rusage)
 
     def set_current_job_working_time(self, current_job_working_time: float, pipeline: Any = None) -> None:
@@ -135,6 +142,7 @@ class TrainingWorker(Worker):
         """RQ's own, and ours: lost runs."""
         super().run_maintenance_tasks()
         recover_in_passing()
+        lost_analyses.recover_in_passing()
 
     def _kill_horse_quietly(self, number: signal.Signals) -> None:
         pid = self.horse_pid
@@ -182,12 +190,11 @@ def _say(run: TrainingRun, sentence: str) -> None:
     log.close()
 
 
-def _killed_sentence(number: int) -> str:
+def _killed_sentence(number: int, what: str = 'training') -> str:
     if number == signal.SIGKILL:
-        return (
-            'The training process was killed (signal 9); the usual cause is that the machine ran out of memory. '
-            'Try a smaller batch or a smaller model.'
+        return f'The {what} process was killed (signal 9); the usual cause is that the machine ran out of memory.' + (
+            ' Try a smaller batch or a smaller model.' if what == 'training' else ''
         )
     if number:
-        return f'The training process crashed (signal {number}, {signal.Signals(number).name}).'
-    return 'The training process ended without a word.'
+        return f'The {what} process crashed (signal {number}, {signal.Signals(number).name}).'
+    return f'The {what} process ended without a word.'

@@ -35,7 +35,7 @@ def scan(project: Any, share: float, rule: str) -> SnapshotRows:
     picked: list[tuple[float, int, frozenset[Label]]] = []
     others: set[Label] = set()
     tasks = 0
-    for task_id, given in _labeled(project.pk):
+    for task_id, given in labeled(project.pk):
         tasks += 1
         learned = learned_from(given, rule)
         numbers = {item.id for item in learned}
@@ -69,7 +69,8 @@ def _held_out(picked: list[tuple[float, int, frozenset[Label]]], others: Iterabl
     return {task_id for _, task_id, _ in picked} - needed
 
 
-def _labeled(project_id: int) -> Iterator[tuple[int, list[Annotation]]]:
+def labeled(project_id: int) -> Iterator[tuple[int, list[Annotation]]]:
+    """Every labeled task of a project, ascending, with its submitted annotations; read page by page."""
     last = 0
     # Pages by key: tasks that come or go meanwhile shift nothing, and no cursor stays open.
     while page := _task_ids(project_id, last):

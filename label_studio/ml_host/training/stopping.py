@@ -47,9 +47,14 @@ def install_handlers() -> None:
     signal.signal(INTERRUPT, _on_interrupt)
 
 
+def can_interrupt() -> bool:
+    """Whether this is a worker's child process, in which `install_handlers` was called."""
+    return signal.getsignal(INTERRUPT) is _on_interrupt
+
+
 def interrupt_main() -> None:
     """Raise `TrainingCancelledError` in the main thread, if `install_handlers` was called there."""
-    if signal.getsignal(INTERRUPT) is _on_interrupt:
+    if can_interrupt():
         signal.pthread_kill(threading.main_thread().ident, INTERRUPT)
 
 

@@ -12,6 +12,7 @@ from django.db import connections
 from redis.exceptions import RedisError
 from rq.worker import StopRequested
 
+from label_studio.ml_host.analysis import recovery as lost_analyses
 from label_studio.ml_host.training.checkpoints import remove_stale_checkpoints
 from label_studio.ml_host.training.forking import TrainingWorker
 from label_studio.ml_host.training.recovery import recover_in_passing
@@ -30,7 +31,7 @@ def run_worker(queues: Sequence[str] | None = None, burst: bool = False, supervi
     """Work until a signal comes; with `burst`, until the queues are empty.
 
     Args:
-        queues: Names of queues; those of training and pre-labeling when not given.
+        queues: Names of queues; ours when not given, those of training first.
         burst: Return when there is nothing left to do.
         supervised: Started by the launcher: end with it.
     """
@@ -40,7 +41,7 @@ def run_worker(queues: Sequence[str] | None = None, burst: bool = False, supervi
         die_with_parent(signal.SIGTERM)
     # Upstream's configuration prints these messages here and once more at the root.
     logging.getLogger('rq.worker').propagate = False
-    names = list(queues or [settings.ML_TRAIN_QUEUE, settings.ML_PREDICT_QUEUE])
+    names = list(queues or [settings.ML_TRAIN_QUEUE, settings.ML_PREDICT_QUEUE, settings.ML_ANALYSIS_QUEUE])
     while True:
         worker = _connected(names, burst)
         if worker is None:
@@ -78,6 +79,7 @@ def _connected(names: list[str], burst: bool) -> TrainingWorker | None:
                 log_job_description=False,
             )
             recover_in_passing()
+            lost_analyses.recover_in_passing()
             _clean()
             return worker
         except (RedisError, OSError) as error:
