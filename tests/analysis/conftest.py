@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits
 from label_studio.ml_host.enabling import services as enabling
 from label_studio.ml_host.sampling import feeding
 from ml_plugins import MLBackend, Prediction, Serves
+from tests.pages.conftest import browser, press, sign_in  # noqa: F401
 from tests.training.conftest import folders, redis_socket  # noqa: F401
 
 DIGITS = load_digits()

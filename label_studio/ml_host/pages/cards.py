@@ -19,6 +19,7 @@ from label_studio.ml_host.logs import run_log_path
 from label_studio.ml_host.models import BackendEvent, FailureRecord, TrainingRun
 from label_studio.ml_host.pages.learning import LearningPanel, learning_of
 from label_studio.ml_host.pages.prelabel import PrelabelForm, PrelabelPanel, clock, form_of, panel_of
+from label_studio.ml_host.pages.replay import ReplayPanel, replay_of
 from label_studio.ml_host.pages.versions import VersionsPanel, versions_of
 from ml_plugins.failures import PluginFailure, Stage, record_failure
 from ml_plugins.params import Param
@@ -100,6 +101,7 @@ class Card:
     learning: LearningPanel | None = None
     prelabel: PrelabelPanel | None = None
     prelabel_form: PrelabelForm | None = None
+    replay: ReplayPanel | None = None
     panel: SafeString | str = ''
     panel_failure: PluginFailure | None = None
     error: str = ''
@@ -137,6 +139,7 @@ def card_of(state: BackendState, request=None, error: str = '') -> Card:
         learning_of(state),
         panel_of(state.project, state.name) if form else None,
         form,
+        replay_of(state),
         panel,
         panel_failure,
         error,

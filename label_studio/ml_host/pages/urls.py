@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from label_studio.ml_host.pages import models_panel, prelabel_views, version_views, views
+from label_studio.ml_host.pages import models_panel, prelabel_views, replay_views, version_views, views
 
 app_name = 'ml_host'
 
 _PAGE = 'projects/<int:pk>/ml-backends/'
 _BACKEND = f'{_PAGE}<slug:name>/'
 _PRELABEL = f'{_BACKEND}prelabel/'
+_REPLAY = f'{_BACKEND}replay/'
 _VERSIONS = f'{_BACKEND}versions/'
 _VERSION = f'{_VERSIONS}<int:number>/'
 
@@ -33,6 +34,10 @@ urlpatterns = [
     path(f'{_PRELABEL}<int:number>/resume/', prelabel_views.resume, name='prelabel-resume'),
     path(f'{_PRELABEL}<int:number>/retry/', prelabel_views.retry, name='prelabel-retry'),
     path(f'{_PRELABEL}<int:number>/failures/', prelabel_views.failures, name='prelabel-failures'),
+    path(_REPLAY, replay_views.panel, name='replay'),
+    path(f'{_REPLAY}start/', replay_views.start, name='replay-start'),
+    path(f'{_REPLAY}use/', replay_views.use, name='replay-use'),
+    path(f'{_REPLAY}<int:number>/cancel/', replay_views.cancel, name='replay-cancel'),
     path(f'{_BACKEND}learning/', version_views.learns, name='learning'),
     path(f'{_BACKEND}learning/switch/', version_views.learn, name='learn'),
     path(f'{_BACKEND}learning/settings/', version_views.settings, name='learning-settings'),
