@@ -139,3 +139,42 @@ def work(queue):
         SimpleWorker([queue], connection=queue.connection).work(burst=True)
 
     return burst
+
+
+class Annotator:
+    """One person at the label stream."""
+
+    def __init__(self, user, project):
+        from rest_framework.test import APIClient
+
+        self.user, self.project, self.client = user, project, APIClient()
+        self.client.force_authenticate(user)
+
+    def next(self):
+        """The answer of the label stream, or None when there is nothing left."""
+        response = self.client.get(f'/api/projects/{self.project.pk}/next/')
+        assert response.status_code in (200, 404), response.content
+        return response.json() if response.status_code == 200 else None
+
+    def submit(self, task_id, choice):
+        """Answer a task."""
+        value = {'from_name': 'choice', 'to_name': 'text', 'type': 'choices', 'value': {'choices': [choice]}}
+        response = self.client.post(f'/api/tasks/{task_id}/annotations/', {'result': [value]}, format='json')
+        assert response.status_code == 201, response.content
+
+
+@pytest.fixture
+def annotator(project, owner):
+    """Gives `annotator(name)`: another member of the organization, who labels the project."""
+    from label_studio.ml_host.upstream import User
+
+    def make(name, user=None):
+        if user is None:
+            organization = owner.active_organization
+            user = User.objects.create_user(email=f'{name}@example.org', password='secret-pass')
+            organization.add_user(user)
+            user.active_organization = organization
+            user.save(update_fields=['active_organization'])
+        return Annotator(user, project)
+
+    return make

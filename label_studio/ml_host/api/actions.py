@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from label_studio.ml_host.enabling import gate, services
 from label_studio.ml_host.models import (
     BackendEvent,
+    LabelErrorRun,
+    LabelReview,
     ModelVersion,
     PrelabelRun,
     ProjectBackend,
@@ -222,3 +224,25 @@ def cancel_replay(run: ReplayRun) -> None:
     from label_studio.ml_host.replay import services as replay
 
     replay.cancel(run)
+
+
+def look_for_label_errors(project, backend: str, control: str = '', user=None) -> LabelErrorRun:
+    """List the labels of a project that are doubtful, in the background."""
+    from label_studio.ml_host.label_errors import services as label_errors
+
+    with plugin_code(backend, project.pk):
+        return label_errors.start(project, backend, control, user)
+
+
+def cancel_label_errors(run: LabelErrorRun) -> None:
+    """Stop a look for label errors that waits or runs."""
+    from label_studio.ml_host.label_errors import services as label_errors
+
+    label_errors.cancel(run)
+
+
+def review_label(run: LabelErrorRun, annotation_id: int, verdict: str, user=None) -> LabelReview | None:
+    """Say of a suspected label that it is right, or ask somebody else; an empty verdict takes back."""
+    from label_studio.ml_host.label_errors import services as label_errors
+
+    return label_errors.review(run, annotation_id, verdict, user)

@@ -6,6 +6,7 @@ from rest_framework import status
 from rest_framework.response import Response
 
 from label_studio.ml_host.analysis.errors import AnalysisError, AnalysisOptionError
+from label_studio.ml_host.label_errors.errors import ReviewError
 from label_studio.ml_host.learning.settings import LearningSettingsError
 from label_studio.ml_host.prelabeling.choices import ChoiceError
 from label_studio.ml_host.prelabeling.errors import PrelabelError
@@ -29,6 +30,7 @@ _STATUS: dict[type[errors.MLPluginError], int] = {
     SamplingSettingsError: status.HTTP_400_BAD_REQUEST,
     AnalysisError: status.HTTP_409_CONFLICT,
     AnalysisOptionError: status.HTTP_400_BAD_REQUEST,
+    ReviewError: status.HTTP_409_CONFLICT,
     # The plugin or the server is at fault, not the request.
     errors.MLPluginError: status.HTTP_503_SERVICE_UNAVAILABLE,
 }

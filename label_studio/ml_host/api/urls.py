@@ -2,10 +2,11 @@
 
 from django.urls import path, re_path
 
-from label_studio.ml_host.api import metrics, predict, prelabel, quality, replay, versions, views
+from label_studio.ml_host.api import label_errors, metrics, predict, prelabel, quality, replay, versions, views
 
 _BACKEND = 'api/projects/<int:pk>/ml-backends/<slug:name>/'
 _PRELABEL = f'{_BACKEND}prelabel-runs/'
+_LABEL_ERRORS = f'{_BACKEND}label-errors/<int:run>/'
 _VERSION = f'{_BACKEND}versions/<int:number>/'
 
 urlpatterns = [
@@ -41,6 +42,10 @@ urlpatterns = [
     path(f'{_BACKEND}replays/', replay.ReplayListAPI.as_view(), name='ml-replay-list'),
     path(f'{_BACKEND}replays/<int:run>/', replay.ReplayAPI.as_view(), name='ml-replay'),
     path(f'{_BACKEND}replays/<int:run>/cancel/', replay.ReplayCancelAPI.as_view(), name='ml-replay-cancel'),
+    path(f'{_BACKEND}label-errors/', label_errors.LabelErrorListAPI.as_view(), name='ml-label-error-list'),
+    path(_LABEL_ERRORS, label_errors.LabelErrorAPI.as_view(), name='ml-label-errors'),
+    path(f'{_LABEL_ERRORS}cancel/', label_errors.LabelErrorCancelAPI.as_view(), name='ml-label-error-cancel'),
+    path(f'{_LABEL_ERRORS}review/', label_errors.LabelReviewAPI.as_view(), name='ml-label-error-review'),
     # Both with and without a slash: a POST cannot be redirected.
     re_path(r'^predict/?$', predict.PredictAPI.as_view(), name='ml-predict'),
     re_path(r'^api/projects/(?P<pk>\d+)/predict/?$', predict.ProjectPredictAPI.as_view(), name='ml-project-predict'),

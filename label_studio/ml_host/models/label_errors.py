@@ -36,6 +36,9 @@ class LabelReview(models.Model):
     verdict = models.CharField(max_length=16, choices=Verdict.choices)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name='+')
     created_at = models.DateTimeField(auto_now_add=True)
+    overlap_before = models.PositiveIntegerField(
+        null=True, blank=True, help_text='Overlap of the task before it was raised for the second opinion.'
+    )
     closed_at = models.DateTimeField(
         null=True, blank=True, help_text='When the second opinion was there, or could not be had any more.'
     )

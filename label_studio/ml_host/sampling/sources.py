@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
 from django.utils.timezone import now
 
+from label_studio.ml_host.label_errors import second_opinions
 from label_studio.ml_host.models import SamplingPlan, TaskScore
 from label_studio.ml_host.sampling import eligible, low, queueing
 from label_studio.ml_host.sampling.indexes import Number
@@ -59,6 +60,15 @@ def ground_truth(request: Request) -> Iterator[int]:
     if request.project.sampling != request.project.SEQUENCE:
         random.shuffle(ids)
     yield from ids
+
+
+def asked_again(request: Request) -> Iterator[int]:
+    """Labeled tasks that somebody wants a second opinion on."""
+    for ids in islice(second_opinions.waiting(request.project.pk, WINDOW), WINDOWS):
+        may = eligible.among(request.free, ids)
+        if finished := _finished(request, ids, may):
+            second_opinions.close(request.project.pk, finished)
+        yield from _kept(ids, may)
 
 
 def begun(request: Request) -> Iterator[int]:

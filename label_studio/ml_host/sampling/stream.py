@@ -24,12 +24,14 @@ OVERLAP_FIRST = 'Show overlap first'
 _WORDS = {
     Source.GROUND_TRUTH: 'Onboarding ground truth queue',
     Source.BEGUN: 'Breadth first queue',
+    Source.SECOND_OPINION: 'Second opinion on a label',
     Source.QUEUE: 'Active learning queue',
     Source.SCORE: 'Active learning by score, since nothing is chosen ahead',
     Source.RANDOM: 'Random, since active learning has no scores',
 }
 _SOURCES: tuple[tuple[Source, Callable[[Request], Iterator[int]]], ...] = (
     (Source.GROUND_TRUTH, sources.ground_truth),
+    (Source.SECOND_OPINION, sources.asked_again),
     (Source.BEGUN, sources.begun),
     (Source.QUEUE, sources.queued),
     (Source.SCORE, sources.scored),
