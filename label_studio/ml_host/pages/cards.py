@@ -17,6 +17,7 @@ from label_studio.ml_host.api.log_files import tail
 from label_studio.ml_host.api.state import BackendState
 from label_studio.ml_host.logs import run_log_path
 from label_studio.ml_host.models import BackendEvent, FailureRecord, TrainingRun
+from label_studio.ml_host.pages.label_errors import LabelErrorsPanel, label_errors_of
 from label_studio.ml_host.pages.learning import LearningPanel, learning_of
 from label_studio.ml_host.pages.prelabel import PrelabelForm, PrelabelPanel, clock, form_of, panel_of
 from label_studio.ml_host.pages.replay import ReplayPanel, replay_of
@@ -102,6 +103,7 @@ class Card:
     prelabel: PrelabelPanel | None = None
     prelabel_form: PrelabelForm | None = None
     replay: ReplayPanel | None = None
+    label_errors: LabelErrorsPanel | None = None
     panel: SafeString | str = ''
     panel_failure: PluginFailure | None = None
     error: str = ''
@@ -140,6 +142,7 @@ def card_of(state: BackendState, request=None, error: str = '') -> Card:
         panel_of(state.project, state.name) if form else None,
         form,
         replay_of(state),
+        label_errors_of(state),
         panel,
         panel_failure,
         error,

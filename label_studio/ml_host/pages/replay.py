@@ -162,7 +162,7 @@ def replay_of(state: BackendState) -> ReplayPanel | None:
     numbers = [
         Number(name, title, str(getattr(options, name)), *map(str, LIMITS[name])) for name, title in NUMBERS.items()
     ]
-    return ReplayPanel(_why_not(state.project), choices, numbers, latest)
+    return ReplayPanel(why_not_of(state.project), choices, numbers, latest)
 
 
 def latest_of(state: BackendState) -> ReplayView | None:
@@ -184,7 +184,8 @@ def latest_of(state: BackendState) -> ReplayView | None:
     return ReplayView(run, curves_of(found), rows)
 
 
-def _why_not(project: Any) -> str:
+def why_not_of(project: Any) -> str:
+    """Why nothing can be worked out from the labels of a project; empty when something can."""
     try:
         control_of(project)
     except MLPluginError as error:

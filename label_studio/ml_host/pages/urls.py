@@ -2,7 +2,14 @@
 
 from django.urls import path
 
-from label_studio.ml_host.pages import models_panel, prelabel_views, replay_views, version_views, views
+from label_studio.ml_host.pages import (
+    label_error_views,
+    models_panel,
+    prelabel_views,
+    replay_views,
+    version_views,
+    views,
+)
 
 app_name = 'ml_host'
 
@@ -10,6 +17,7 @@ _PAGE = 'projects/<int:pk>/ml-backends/'
 _BACKEND = f'{_PAGE}<slug:name>/'
 _PRELABEL = f'{_BACKEND}prelabel/'
 _REPLAY = f'{_BACKEND}replay/'
+_LABEL_ERRORS = f'{_BACKEND}label-errors/'
 _VERSIONS = f'{_BACKEND}versions/'
 _VERSION = f'{_VERSIONS}<int:number>/'
 
@@ -38,6 +46,10 @@ urlpatterns = [
     path(f'{_REPLAY}start/', replay_views.start, name='replay-start'),
     path(f'{_REPLAY}use/', replay_views.use, name='replay-use'),
     path(f'{_REPLAY}<int:number>/cancel/', replay_views.cancel, name='replay-cancel'),
+    path(_LABEL_ERRORS, label_error_views.panel, name='label-errors'),
+    path(f'{_LABEL_ERRORS}start/', label_error_views.start, name='label-errors-start'),
+    path(f'{_LABEL_ERRORS}<int:number>/cancel/', label_error_views.cancel, name='label-errors-cancel'),
+    path(f'{_LABEL_ERRORS}<int:number>/review/', label_error_views.review, name='label-errors-review'),
     path(f'{_BACKEND}learning/', version_views.learns, name='learning'),
     path(f'{_BACKEND}learning/switch/', version_views.learn, name='learn'),
     path(f'{_BACKEND}learning/settings/', version_views.settings, name='learning-settings'),
