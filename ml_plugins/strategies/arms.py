@@ -23,16 +23,21 @@ class Served:
         answers: Labels, shape (n,).
         explored: Whether the task was served at random, shape (n,), bool.
         propensities: As `Picked` reported them, shape (n,).
+        base: So many of the first labels were there before: both arms learn from them, and neither is judged by them.
     """
 
     features: np.ndarray
     answers: Sequence[Any]
     explored: np.ndarray
     propensities: np.ndarray
+    base: int = 0
 
 
 class Arms:
-    """Whether each arm is right (1) or wrong (0) about each random task, with each number of labels and each order."""
+    """Whether each arm is right (1) or wrong (0) about each random task, with each number of labels and each order.
+
+    Numbers of labels count what was labeled after the base.
+    """
 
     def __init__(
         self,
@@ -51,14 +56,15 @@ class Arms:
         self.fold_of = rng.permutation(len(rows)) % _FOLDS
         most = len(rows) - int(np.bincount(self.fold_of).max())
         self.counts = _spaced(min(5, most), most)
-        total = len(self.answers)
+        self.base = served.base
+        total = len(self.answers) - self.base
         self.active_counts = sorted({*self.counts, *_spaced(most, total)})
         self.random = np.zeros((orders, len(self.counts), len(rows)))
         self.active = np.zeros((len(self.active_counts), len(rows)))
 
     def measure(self) -> bool:
         """Fill both tables; False when it was cancelled."""
-        everything = np.arange(len(self.answers))
+        everything = np.arange(self.base, len(self.answers))
         shuffles = [self.rng.permutation(self.rows) for _ in range(self.orders)]
         for fold in range(_FOLDS):
             if self.should_stop is not None and self.should_stop():
@@ -74,7 +80,8 @@ class Arms:
                     self.random[order, number, mine] = self._right(others[:count], held_out)
         return True
 
-    def _right(self, learned: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    def _right(self, more: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        learned = np.concatenate([np.arange(self.base), more])
         predict = self.fit(self.features[learned], self.answers[learned], self.classes)
         return (predict(self.features[asked]).argmax(axis=1) == self.answers[asked]).astype(float)
 

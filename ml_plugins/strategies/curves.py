@@ -80,6 +80,7 @@ def compare_arms(
     """
     _check(served, orders)
     random_rows = np.flatnonzero(np.asarray(served.explored, dtype=bool))
+    random_rows = random_rows[random_rows >= served.base]
     if len(random_rows) < FEWEST_RANDOM:
         return _silent(
             f'Too early to say: {len(random_rows)} labels of randomly served tasks are there, and {FEWEST_RANDOM} are '
@@ -95,8 +96,8 @@ def compare_arms(
 
 def _judged(arms: Arms) -> ArmsReport:
     draws = resamples(len(arms.rows))
-    active = _points(arms.active_counts, arms.active, arms.weights, draws)
-    random = _points(arms.counts, arms.random.mean(axis=0), arms.weights, draws)
+    active = _points(arms.active_counts, arms.active, arms, draws)
+    random = _points(arms.counts, arms.random.mean(axis=0), arms, draws)
     points, p_worse = _difference(arms)
     saved, low, high = _saved(arms, draws[:_LAWS])
     worse = p_worse < ALARM
@@ -139,8 +140,8 @@ def _saved(arms: Arms, draws: np.ndarray) -> tuple[float, float, float]:
     active_counts = np.asarray(arms.active_counts, dtype=float)[near]
 
     def of(active: np.ndarray, random: np.ndarray) -> float:
-        level = fit_power_law(counts, random).at(last)
-        needed = fit_power_law(active_counts, active).labels_for(level)
+        level = fit_power_law(arms.base + counts, random).at(arms.base + last)
+        needed = fit_power_law(arms.base + active_counts, active).labels_for(level) - arms.base
         worth = last / min(max(needed, 1.0), total)
         return total * (min(worth, _MOST_WORTH) - 1.0)
 
@@ -157,13 +158,13 @@ def _saved(arms: Arms, draws: np.ndarray) -> tuple[float, float, float]:
     return value, min(low, value), max(high, value)
 
 
-def _points(counts: Sequence[int], right: np.ndarray, weights: np.ndarray, draws: np.ndarray) -> tuple[ArmPoint, ...]:
-    drawn = weights[draws]
+def _points(counts: Sequence[int], right: np.ndarray, arms: Arms, draws: np.ndarray) -> tuple[ArmPoint, ...]:
+    drawn = arms.weights[draws]
     drawn /= drawn.sum(axis=1, keepdims=True)
     found = []
     for count, row in zip(counts, right, strict=True):
         low, high = np.clip(np.quantile((row[draws] * drawn).sum(axis=1), (0.025, 0.975)), 0.0, 1.0)
-        found.append(ArmPoint(int(count), min(1.0, float(row @ weights)), float(low), float(high)))
+        found.append(ArmPoint(arms.base + int(count), min(1.0, float(row @ arms.weights)), float(low), float(high)))
     return tuple(found)
 
 
@@ -178,3 +179,5 @@ def _check(served: Served, orders: int) -> None:
     if len(set(lengths.values())) > 1:
         listed = ', '.join(f'{count} {name}' for name, count in lengths.items())
         raise StrategyError(f'every label needs one of each: {listed}')
+    if not 0 <= served.base <= len(served.answers):
+        raise StrategyError(f'a base of {served.base} labels is not between 0 and all {len(served.answers)}')

@@ -20,6 +20,18 @@ class Strategy(QueryStrategy):
         {score}
 """
 
+CRITERION = """
+from ml_plugins.strategies import StoppingCriterion
+
+
+class Criterion(StoppingCriterion):
+    name = '{name}'
+    title = 'Of a test'
+
+    def look(self, history):
+        {look}
+"""
+
 
 class SureBackend(MLBackend):
     """The surer, the higher the task's number; the embedding says the same."""
@@ -39,8 +51,17 @@ class SureBackend(MLBackend):
 
 def install_strategy(folder, name, score):
     """A package with a strategy, in a folder that goes on the path; `score` is the body of its method."""
-    (folder / f'{name}_package.py').write_text(STRATEGY.format(name=name, score=textwrap.dedent(score)))
+    _install(folder, name, STRATEGY.format(name=name, score=textwrap.dedent(score)), 'query_strategies', 'Strategy')
+
+
+def install_criterion(folder, name, look):
+    """A package with a stopping criterion; `look` is the body of its method."""
+    _install(folder, name, CRITERION.format(name=name, look=look), 'stopping_criteria', 'Criterion')
+
+
+def _install(folder, name, code, group, kind):
+    (folder / f'{name}_package.py').write_text(code)
     info = folder / f'{name}_package-1.0.dist-info'
     info.mkdir()
     (info / 'METADATA').write_text(f'Metadata-Version: 2.1\nName: {name}-package\nVersion: 1.0\n')
-    (info / 'entry_points.txt').write_text(f'[label_studio.query_strategies]\n{name} = {name}_package:Strategy\n')
+    (info / 'entry_points.txt').write_text(f'[label_studio.{group}]\n{name} = {name}_package:{kind}\n')

@@ -109,6 +109,32 @@ def test_it_can_be_cancelled():
     assert report.active == ()
 
 
+def test_labels_of_before_are_learned_from_by_both_and_judged_by_neither():
+    bad = served_by(Stubborn(), 180, 0.2)
+    left = np.setdiff1d(np.arange(len(ANSWERS)), [row_of(features) for features in bad.features])
+    more = np.random.default_rng(5).choice(left, 70, replace=False)
+    later = Served(
+        np.concatenate([bad.features, FEATURES[more]]),
+        np.concatenate([bad.answers, ANSWERS[more]]),
+        np.concatenate([bad.explored, np.ones(70, dtype=bool)]),
+        np.concatenate([bad.propensities, np.full(70, 1 / 1000)]),
+        base=180,
+    )
+    report = compare_arms(later, orders=2)
+    assert not report.worse
+    assert report.active[0].labels > 180
+    assert report.active[-1].labels == 250
+    assert {point.labels for point in report.random} <= {point.labels for point in report.active}
+    few = Served(later.features, later.answers, later.explored, later.propensities, base=240)
+    assert compare_arms(few).sentence.startswith('Too early to say: 10 labels of randomly served tasks')
+    with pytest.raises(StrategyError, match='a base of 999 labels'):
+        compare_arms(Served(later.features, later.answers, later.explored, later.propensities, base=999))
+
+
+def row_of(features):
+    return int(np.flatnonzero((features == FEATURES).all(axis=1))[0])
+
+
 def test_parts_of_different_length_are_refused():
     with pytest.raises(StrategyError, match='3 features, 2 answers'):
         compare_arms(Served(np.zeros((3, 2)), ['a', 'b'], np.zeros(3, dtype=bool), np.ones(3)))

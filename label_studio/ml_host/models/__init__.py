@@ -7,6 +7,7 @@ from label_studio.ml_host.models.remote import RemoteProject
 from label_studio.ml_host.models.replay import ReplayRun
 from label_studio.ml_host.models.sampling import SampledTask, SamplingPlan, TaskScore
 from label_studio.ml_host.models.sdk import SdkValue
+from label_studio.ml_host.models.sampling import SampledTask, SamplingFindings, SamplingPlan, TaskScore
 from label_studio.ml_host.models.training import TrainingRun
 from label_studio.ml_host.models.versions import DatasetSnapshot, Evaluation, ModelVersion, version_label
 
@@ -25,6 +26,7 @@ __all__ = [
     'RemoteProject',
     'ReplayRun',
     'SampledTask',
+    'SamplingFindings',
     'SamplingPlan',
     'SdkValue',
     'TaskScore',

@@ -79,6 +79,7 @@ class BackendEvent(models.Model):
         LEARNING = 'learning', 'Learning while labeling changed'
         SAMPLING = 'sampling', 'Active learning changed'
         SAMPLING_FALLBACK = 'sampling_fell', 'Active learning fell back'
+        SAMPLING_AGAIN = 'sampling_again', 'Active learning used again'
         RESET = 'reset', 'Circuit breaker reset'
         PRELABEL = 'prelabel', 'Pre-labeling started'
         PRELABEL_CANCEL = 'prelabel_stop', 'Pre-labeling cancelled'

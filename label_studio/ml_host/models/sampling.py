@@ -22,6 +22,16 @@ class SamplingPlan(models.Model):
     explore = models.FloatField(default=0.05, help_text='Share of tasks that are drawn at random, 0..1.')
     batch = models.PositiveIntegerField(default=50, help_text='Tasks that are chosen ahead.')
     seed = models.PositiveIntegerField(default=0, help_text='Seed of every choice.')
+    stop = models.JSONField(null=True, blank=True, help_text='Stopping criteria with parameters; null: the usual ones.')
+    instead = models.CharField(
+        max_length=64,
+        default='',
+        blank=True,
+        help_text="Strategy that chooses while the plan's own does worse than it.",
+    )
+    judged_from = models.DateTimeField(
+        null=True, blank=True, help_text='Tasks that were served before say nothing about the strategy; null: all do.'
+    )
     epoch = models.PositiveIntegerField(default=0, help_text='How often tasks were chosen; part of the seed.')
     fallback = models.TextField(default='', blank=True, help_text='Why the strategy does not choose; empty: it does.')
     explanation = models.TextField(default='', blank=True, help_text='How the latest batch came about, in a sentence.')
@@ -34,6 +44,32 @@ class SamplingPlan(models.Model):
 
     def __str__(self) -> str:
         return f'{self.strategy} with {self.backend} on project {self.project_id}'
+
+    @property
+    def chooses(self) -> tuple[str, dict]:
+        """Strategy and parameters that tasks are chosen by now."""
+        return (self.instead, {}) if self.instead else (self.strategy, self.params)
+
+
+class SamplingFindings(models.Model):
+    """Whether a plan is worth it: what was computed in the background, and from what."""
+
+    plan = models.OneToOneField(SamplingPlan, on_delete=models.CASCADE, related_name='findings', primary_key=True)
+    report = models.JSONField(default=dict, help_text='Curves, labels saved, forecast and advice; empty: none yet.')
+    error = models.TextField(default='', blank=True, help_text='Why the latest could not be computed; empty: it was.')
+    labels = models.PositiveIntegerField(default=0, help_text='Labeled tasks then.')
+    newest_annotation = models.PositiveBigIntegerField(default=0, help_text='Highest annotation number then.')
+    basis = models.CharField(max_length=255, default='', blank=True, help_text='Versions and settings it rests on.')
+    computed_at = models.DateTimeField(null=True, blank=True)
+    asked_at = models.DateTimeField(null=True, blank=True, help_text='When somebody asked for new ones; null: nobody.')
+    fell_back_at = models.DateTimeField(null=True, blank=True, help_text='When another strategy took over.')
+    fell_back_labels = models.PositiveIntegerField(default=0, help_text='Labeled tasks when it did.')
+    fell_back_why = models.TextField(default='', blank=True)
+    worker = models.CharField(max_length=128, default='', blank=True, help_text='Process that computes now.')
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f'findings about {self.plan}'
 
 
 class TaskScore(models.Model):

@@ -1,4 +1,4 @@
-"""Which process chooses for a project: its name stands in the plan's row, kept by signs of life."""
+"""Which process works for a project's plan: its name stands in a row, kept by signs of life."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from label_studio.ml_host.enabling import gate
-from label_studio.ml_host.models import ProjectBackend, SamplingPlan
+from label_studio.ml_host.models import ProjectBackend, SamplingFindings, SamplingPlan
 from label_studio.ml_host.training.lifecycle import process_is_gone, process_name
 
 # Who has not been heard of for so long has ended.
@@ -21,10 +23,13 @@ _RENEW_SECONDS = 5.0
 
 @dataclass
 class Claim:
-    """The right to choose for a project."""
+    """The right to work on a row.
 
-    plan_id: int
-    worker: str
+    Attributes:
+        mine: The row, as long as the right lasts.
+    """
+
+    mine: QuerySet
     renewed_at: float
 
     def renew(self) -> bool:
@@ -32,30 +37,33 @@ class Claim:
         if time.monotonic() - self.renewed_at < _RENEW_SECONDS:
             return True
         self.renewed_at = time.monotonic()
-        mine = SamplingPlan.objects.filter(pk=self.plan_id, worker=self.worker, enabled=True)
-        return bool(mine.update(heartbeat_at=timezone.now()))
+        return bool(self.mine.update(heartbeat_at=timezone.now()))
 
 
 @contextlib.contextmanager
-def claimed(plan: SamplingPlan) -> Iterator[Claim | None]:
-    """The claim while this lasts; None when another process has it."""
-    plan.refresh_from_db()
+def claimed(row: SamplingPlan | SamplingFindings, **wanted: Any) -> Iterator[Claim | None]:
+    """The claim while this lasts; None when another process has it.
+
+    Args:
+        row: A plan, of which one process chooses, or its findings, which one computes.
+        wanted: What must hold of the row, and go on to hold.
+    """
+    row.refresh_from_db()
     worker = process_name()
-    if plan.worker not in ('', worker) and not _is_lost(plan):
+    if row.worker not in ('', worker) and not _is_lost(row):
         yield None
         return
+    rows = type(row).objects.filter(pk=row.pk)
     # Only one process finds the row as all of them read it.
-    unchanged = SamplingPlan.objects.filter(
-        pk=plan.pk, enabled=True, worker=plan.worker, heartbeat_at=plan.heartbeat_at
-    )
+    unchanged = rows.filter(worker=row.worker, heartbeat_at=row.heartbeat_at, **wanted)
     if not unchanged.update(worker=worker, heartbeat_at=timezone.now()):
         yield None
         return
-    plan.worker = worker
+    row.worker = worker
     try:
-        yield Claim(plan.pk, worker, time.monotonic())
+        yield Claim(rows.filter(worker=worker, **wanted), time.monotonic())
     finally:
-        SamplingPlan.objects.filter(pk=plan.pk, worker=worker).update(worker='', heartbeat_at=timezone.now())
+        rows.filter(worker=worker).update(worker='', heartbeat_at=timezone.now())
 
 
 def row_of(plan: SamplingPlan) -> ProjectBackend | None:
@@ -63,7 +71,7 @@ def row_of(plan: SamplingPlan) -> ProjectBackend | None:
     return gate.active(plan.project_id, plan.backend)
 
 
-def _is_lost(plan: SamplingPlan) -> bool:
-    if plan.heartbeat_at is None or process_is_gone(plan.worker):
+def _is_lost(row: SamplingPlan | SamplingFindings) -> bool:
+    if row.heartbeat_at is None or process_is_gone(row.worker):
         return True
-    return plan.heartbeat_at < timezone.now() - timedelta(seconds=SILENT_SECONDS)
+    return row.heartbeat_at < timezone.now() - timedelta(seconds=SILENT_SECONDS)

@@ -74,6 +74,11 @@ PICK = np.dtype(
 )
 
 
+def choose_next(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What `compute` says, as it goes from process to process."""
+    return asdict(compute(Order(**given)))
+
+
 def compute(order: Order) -> Computed:
     """Score the pool, choose a batch, and leave both in the order's folder.
 

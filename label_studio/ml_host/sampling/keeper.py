@@ -134,7 +134,7 @@ class Keeper:
         has_reason = signs != memory.signs or (memory.failed and memory.retry_at <= now)
         if waiting >= refill.low_water(plan) and (not has_reason or memory.rest_until > now):
             return None
-        with claims.claimed(plan) as claim:
+        with claims.claimed(plan, enabled=True) as claim:
             if claim is None:
                 return None
             started = time.monotonic()
@@ -181,7 +181,7 @@ class Keeper:
     def _refill(
         self, plan: SamplingPlan, row: ProjectBackend, job: Job, memory: _Memory, claim: claims.Claim
     ) -> Outcome:
-        tried = (job.label, plan.strategy, repr(plan.params))
+        tried = (job.label, repr(plan.chooses))
         if memory.failed == tried and memory.retry_at > time.monotonic():
             return refill.draw(plan, plan.fallback)
         outcome = refill.refill(plan, row, job, self._scorer, lambda: not self._stopping.is_set() and claim.renew())
@@ -199,7 +199,7 @@ class Keeper:
         newest = tasks.newest(plan.project_id)
         stores = tuple(homes.store_of(plan.project_id, label).changed_at for label in labels)
         run = coverage.latest_run(row, labels[0])
-        return (*labels, *stores, newest, run, plan.scored_at is None, plan.strategy, repr(plan.params))
+        return (*labels, *stores, newest, run, plan.scored_at is None, repr(plan.chooses))
 
     def _memory(self, plan: SamplingPlan) -> _Memory:
         return self._memories.setdefault(plan.project_id, _Memory())

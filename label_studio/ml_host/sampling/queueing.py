@@ -64,7 +64,7 @@ def append(
                 task_id=choice.task_id,
                 score=choice.score,
                 rank=choice.rank,
-                strategy=strategy or plan.strategy,
+                strategy=strategy or plan.chooses[0],
                 version=version,
                 propensity=choice.propensity,
                 explored=choice.explored,

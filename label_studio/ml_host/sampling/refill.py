@@ -92,13 +92,14 @@ def refill(plan: SamplingPlan, row: ProjectBackend, job: Job, scorer: Scorer, is
 
 def _order(plan: SamplingPlan, row: ProjectBackend, job: Job, pool: np.ndarray, work: Path) -> Order:
     labeled = tasks.labeled(plan.project_id)
+    strategy, params = plan.chooses
     np.save(work / POOL, pool)
     np.save(work / LABELED, labeled)
     return Order(
         store=str(homes.store_of(plan.project_id, job.label).folder) if job.label else '',
         work=str(work),
-        strategy=plan.strategy,
-        params=plan.params,
+        strategy=strategy,
+        params=params,
         seed=(plan.seed, plan.epoch),
         size=plan.batch * job.ahead,
         share=plan.explore,
@@ -111,7 +112,7 @@ def _take(plan: SamplingPlan, job: Job, computed: Computed, work: Path, wanted: 
     """Put what was computed into the tables."""
     if job.anew:
         scored, scores = np.load(work / SCORED), np.load(work / SCORES)
-        score_rows.write(plan.project_id, scored, scores, job.label, plan.strategy, timezone.now())
+        score_rows.write(plan.project_id, scored, scores, job.label, plan.chooses[0], timezone.now())
         score_rows.prune(plan.project_id, wanted)
     changes = {'fallback': '', 'explanation': computed.explanation}
     if job.anew:
@@ -127,7 +128,7 @@ def _take(plan: SamplingPlan, job: Job, computed: Computed, work: Path, wanted: 
 
 
 def _facts(plan: SamplingPlan) -> tuple:
-    return plan.enabled, plan.backend, plan.strategy, plan.params, plan.explore, plan.batch, plan.seed, plan.worker
+    return plan.enabled, plan.backend, plan.chooses, plan.explore, plan.batch, plan.seed, plan.worker
 
 
 def _choice(pick: np.void) -> Choice:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,21 +55,45 @@ class Scorer:
             StrategyError: The strategy failed, took too long or ended the process; the message says so.
             NotWantedError: It is not wanted any more.
         """
+        too_late = f'strategy "{order.strategy}" took more than {seconds:g} s'
+        return Computed(**self.ask('computing:choose_next', order.as_json(), seconds, too_late, is_wanted))
+
+    def ask(
+        self,
+        call: str,
+        given: Mapping[str, Any],
+        seconds: float,
+        too_late: str,
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> dict[str, Any]:
+        """What a function of this room returns.
+
+        Args:
+            call: Its module and name, ``"module:function"``.
+            given: What it takes, as JSON can carry it; so is what it returns.
+            seconds: It may take.
+            too_late: What is said when it takes longer.
+            is_wanted: Asked now and then.
+
+        Raises:
+            StrategyError: It failed, took too long or ended the process; the message says so.
+            NotWantedError: It is not wanted any more.
+        """
         if self._process is None or self._process.poll() is not None:
             self._start()
         self._used_at = time.monotonic()
         try:
-            self._process.stdin.write(json.dumps(order.as_json()) + '\n')
+            self._process.stdin.write(json.dumps({'call': call, 'given': given}) + '\n')
             self._process.stdin.flush()
         except OSError as error:
             self.close()
             raise StrategyError(f'the process that computes scores has ended: {error}') from error
-        answer = self._next(seconds, f'strategy "{order.strategy}" took more than {seconds:g} s', is_wanted)
+        answer = self._next(seconds, too_late, is_wanted)
         self._used_at = time.monotonic()
         if 'error' in answer:
-            logger.info('Strategy "%s" failed: %s', order.strategy, answer.get('traceback'))
+            logger.info('%s failed: %s', call, answer.get('traceback'))
             raise StrategyError(answer['error'].removeprefix('StrategyError: '))
-        return Computed(**answer['computed'])
+        return answer['computed']
 
     def close_if_idle(self) -> None:
         """Give the memory back when nothing was asked for a while."""

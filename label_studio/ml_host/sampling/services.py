@@ -8,15 +8,20 @@ from dataclasses import asdict
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from label_studio.ml_host.enabling import gate
 from label_studio.ml_host.models import BackendEvent, ProjectBackend, SamplingPlan
 from label_studio.ml_host.sampling import low, queueing
+from label_studio.ml_host.sampling.findings import falling
+from label_studio.ml_host.sampling.findings.state import summary
 from label_studio.ml_host.sampling.settings import SamplingSettings, SamplingSettingsError
 from ml_plugins.registry import registry
 
 # A change of any of these makes what was chosen before void.
 _CHOOSES = ('backend', 'enabled', 'strategy', 'params', 'seed')
+# Of any of these, what was found out about the strategy as well.
+_IS_ANOTHER = ('backend', 'strategy', 'params')
 
 
 def set_sampling(
@@ -63,12 +68,15 @@ def set_sampling(
 
 def sampling_state(project_id: int, backend: str) -> dict[str, Any]:
     """How a backend stands in its project's choice of tasks, for the page and the API."""
-    plan = SamplingPlan.objects.filter(project_id=project_id, backend=backend).first()
+    own = SamplingPlan.objects.filter(project_id=project_id, backend=backend)
+    plan = own.select_related('findings').first()
     return {
         'on': plan is not None and plan.enabled,
         **asdict(SamplingSettings.of(plan)),
         'fallback': plan.fallback if plan is not None else '',
         'explanation': plan.explanation if plan is not None else '',
+        'instead': plan.instead if plan is not None else '',
+        'findings': summary(plan),
     }
 
 
@@ -80,6 +88,9 @@ def _save(plan: SamplingPlan, before: dict[str, Any], user: Any) -> None:
         queueing.drop_all(plan, 'active learning was changed')
         plan.fallback = plan.explanation = plan.scored_version = ''
         plan.scored_at = None
+    if any(after[name] != before[name] for name in _IS_ANOTHER):
+        plan.instead, plan.judged_from = '', timezone.now()
+        falling.forget(plan)
     plan.save()
     _audit(plan, user)
     if plan.enabled:

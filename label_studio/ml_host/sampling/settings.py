@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from label_studio.ml_host.models import SamplingPlan
 from ml_plugins.exceptions import MLPluginError, ParameterError, StrategyError
 
+if TYPE_CHECKING:
+    from ml_plugins.strategies import QueryStrategy, StoppingCriterion
+
+# Criteria that look at a project unless it has chosen others; what labels cost is a matter of each project.
+USUAL_STOP: Mapping[str, Mapping[str, Any]] = {'marginal_gain': {}, 'prediction_stability': {}}
 _LIMITS: dict[str, tuple[float, float]] = {'explore': (0.0, 1.0), 'batch': (1, 10_000), 'seed': (0, 2**31 - 1)}
 
 
@@ -29,6 +34,7 @@ class SamplingSettings:
             the project comes from them.
         batch: Tasks that are chosen ahead.
         seed: Seed of every choice.
+        stop: Stopping criteria by name, each with the values of its parameters that differ from the defaults.
     """
 
     strategy: str = 'automatic'
@@ -36,11 +42,14 @@ class SamplingSettings:
     explore: float = 0.05
     batch: int = 50
     seed: int = 0
+    stop: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: dict(USUAL_STOP))
 
     @classmethod
     def of(cls, plan: SamplingPlan | None) -> SamplingSettings:
         """The settings of a plan, or the defaults."""
-        return cls(**{item.name: getattr(plan, item.name) for item in fields(cls)}) if plan is not None else cls()
+        found = {item.name: getattr(plan, item.name) for item in fields(cls)} if plan is not None else {}
+        # A plan that has never chosen others goes on with the usual ones.
+        return cls(**{name: value for name, value in found.items() if name != 'stop' or value is not None})
 
     def changed(self, values: Mapping[str, Any]) -> SamplingSettings:
         """These settings with some of them changed.
@@ -60,7 +69,8 @@ class SamplingSettings:
         read = {name: _number(name, value) for name, value in values.items() if name in _LIMITS}
         name = str(values.get('strategy', self.strategy)).strip()
         params = values.get('params', self.params if name == self.strategy else {})
-        return replace(self, **read, strategy=name, params=_params(name, params))
+        stop = _stop(values['stop']) if 'stop' in values else self.stop
+        return replace(self, **read, strategy=name, params=_params(name, params), stop=stop)
 
 
 def _number(name: str, value: Any) -> float | int:
@@ -87,5 +97,31 @@ def _params(strategy_name: str, values: Any) -> dict[str, Any]:
         raise SamplingSettingsError(f'sampling.strategy: {error}') from error
     except ParameterError as error:
         raise SamplingSettingsError(f'sampling.params: {error}') from error
+    return _differing(chosen, values)
+
+
+def _stop(values: Any) -> dict[str, dict[str, Any]]:
+    from ml_plugins.strategies import criterion
+
+    if not isinstance(values, Mapping):
+        raise SamplingSettingsError(
+            f'sampling.stop: {values!r} must be stopping criteria by name, each with its parameters: '
+            '{"budget": {"labels": 500}}'
+        )
+    found = {}
+    for name, params in values.items():
+        if not isinstance(params, Mapping):
+            raise SamplingSettingsError(f'sampling.stop.{name}: {params!r} must be parameters by name')
+        try:
+            found[str(name)] = _differing(criterion(str(name), params), params)
+        except StrategyError as error:
+            raise SamplingSettingsError(f'sampling.stop: {error}') from error
+        except ParameterError as error:
+            raise SamplingSettingsError(f'sampling.stop.{name}: {error}') from error
+    return found
+
+
+def _differing(chosen: QueryStrategy | StoppingCriterion, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the values that were sent those that are no defaults."""
     defaults = {param.name: param.default for param in chosen.params}
     return {name: chosen.param_values[name] for name in values if chosen.param_values[name] != defaults[name]}

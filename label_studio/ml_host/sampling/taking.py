@@ -72,5 +72,5 @@ def _score(request: Request, task_id: int, source: Source) -> dict[str, Any]:
     if source == Source.SCORE:
         found = TaskScore.objects.filter(project_id=plan.project_id, task_id=task_id).first()
     if found is None:
-        return {'strategy': plan.strategy}
+        return {'strategy': plan.chooses[0]}
     return {'strategy': found.strategy, 'score': found.score, 'version': found.version}

@@ -12,6 +12,7 @@ from label_studio.ml_host.per_process import PerProcess
 from label_studio.ml_host.prelabeling import conductor
 from label_studio.ml_host.prelabeling.courtesy import polite
 from label_studio.ml_host.sampling import keeper
+from label_studio.ml_host.sampling.findings import watcher as findings
 from label_studio.ml_host.serving import listener
 
 # Servers that fork their workers from a loaded application do so by then.
@@ -27,11 +28,13 @@ def start() -> None:
     conductor.start()
     watcher.start()
     keeper.start()
+    findings.start()
     _listeners.start()
 
 
 def stop() -> None:
     """Stop working and give everything back; the listener has nothing to give back and ends with the process."""
+    findings.stop()
     keeper.stop()
     watcher.stop()
     conductor.stop()
