@@ -246,3 +246,17 @@ def review_label(run: LabelErrorRun, annotation_id: int, verdict: str, user=None
     from label_studio.ml_host.label_errors import services as label_errors
 
     return label_errors.review(run, annotation_id, verdict, user)
+
+
+def refresh_findings(project, backend: str) -> None:
+    """Have it worked out in the background now whether active learning is worth it."""
+    from label_studio.ml_host.sampling import services as sampling
+
+    sampling.refresh(project, backend)
+
+
+def use_strategy_again(project, backend: str, user=None) -> None:
+    """Let a strategy choose again that did worse than random."""
+    from label_studio.ml_host.sampling import services as sampling
+
+    sampling.use_again(project, backend, user)

@@ -10,7 +10,7 @@ from label_studio.ml_host.label_errors.errors import ReviewError
 from label_studio.ml_host.learning.settings import LearningSettingsError
 from label_studio.ml_host.prelabeling.choices import ChoiceError
 from label_studio.ml_host.prelabeling.errors import PrelabelError
-from label_studio.ml_host.sampling.settings import SamplingSettingsError
+from label_studio.ml_host.sampling.settings import SamplingOffError, SamplingSettingsError
 from label_studio.ml_host.versions.errors import UploadError, UploadTooLargeError
 from ml_plugins import exceptions as errors
 
@@ -31,6 +31,7 @@ _STATUS: dict[type[errors.MLPluginError], int] = {
     AnalysisError: status.HTTP_409_CONFLICT,
     AnalysisOptionError: status.HTTP_400_BAD_REQUEST,
     ReviewError: status.HTTP_409_CONFLICT,
+    SamplingOffError: status.HTTP_409_CONFLICT,
     # The plugin or the server is at fault, not the request.
     errors.MLPluginError: status.HTTP_503_SERVICE_UNAVAILABLE,
 }

@@ -2,7 +2,17 @@
 
 from django.urls import path, re_path
 
-from label_studio.ml_host.api import label_errors, metrics, predict, prelabel, quality, replay, versions, views
+from label_studio.ml_host.api import (
+    label_errors,
+    metrics,
+    predict,
+    prelabel,
+    quality,
+    replay,
+    sampling,
+    versions,
+    views,
+)
 
 _BACKEND = 'api/projects/<int:pk>/ml-backends/<slug:name>/'
 _PRELABEL = f'{_BACKEND}prelabel-runs/'
@@ -32,6 +42,9 @@ urlpatterns = [
         name='ml-version-compare',
     ),
     path(f'{_BACKEND}learning-curve/', quality.LearningCurveAPI.as_view(), name='ml-learning-curve'),
+    path(f'{_BACKEND}sampling/', sampling.SamplingAPI.as_view(), name='ml-sampling'),
+    path(f'{_BACKEND}sampling/refresh/', sampling.SamplingRefreshAPI.as_view(), name='ml-sampling-refresh'),
+    path(f'{_BACKEND}sampling/use-again/', sampling.SamplingUseAgainAPI.as_view(), name='ml-sampling-use-again'),
     path('api/projects/<int:pk>/prelabel/', prelabel.ActivePrelabelAPI.as_view(), name='ml-prelabel'),
     path(_PRELABEL, prelabel.PrelabelRunListAPI.as_view(), name='ml-prelabel-run-list'),
     path(f'{_PRELABEL}<int:run>/', prelabel.PrelabelRunAPI.as_view(), name='ml-prelabel-run'),

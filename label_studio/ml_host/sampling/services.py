@@ -15,7 +15,8 @@ from label_studio.ml_host.models import BackendEvent, ProjectBackend, SamplingPl
 from label_studio.ml_host.sampling import low, queueing
 from label_studio.ml_host.sampling.findings import falling
 from label_studio.ml_host.sampling.findings.state import summary
-from label_studio.ml_host.sampling.settings import SamplingSettings, SamplingSettingsError
+from label_studio.ml_host.sampling.plans import active_plan
+from label_studio.ml_host.sampling.settings import SamplingOffError, SamplingSettings, SamplingSettingsError
 from ml_plugins.registry import registry
 
 # A change of any of these makes what was chosen before void.
@@ -78,6 +79,40 @@ def sampling_state(project_id: int, backend: str) -> dict[str, Any]:
         'instead': plan.instead if plan is not None else '',
         'findings': summary(plan),
     }
+
+
+def refresh(project: Any, backend: str) -> None:
+    """Have it worked out in the background now whether a plan is worth it.
+
+    Raises:
+        SamplingOffError: The project does not choose with this backend.
+    """
+    from label_studio.ml_host.sampling.findings import watcher
+
+    watcher.ask(_plan_in_use(project, backend))
+
+
+def use_again(project: Any, backend: str, user: Any = None) -> None:
+    """Let the strategy of a plan choose again that did worse than random.
+
+    Raises:
+        SamplingOffError: The project does not choose with this backend, or its strategy does choose.
+    """
+    plan = _plan_in_use(project, backend)
+    if not falling.use_again(plan, user):
+        raise SamplingOffError(
+            f'sampling: strategy "{plan.strategy}" of project {project.pk} chooses already; it has not fallen back.'
+        )
+
+
+def _plan_in_use(project: Any, backend: str) -> SamplingPlan:
+    registry.get(backend)
+    plan = active_plan(project.pk)
+    if plan is None or plan.backend != backend:
+        raise SamplingOffError(
+            f'sampling: active learning with ML backend "{backend}" is off in project {project.pk}; switch it on first.'
+        )
+    return plan
 
 
 def _save(plan: SamplingPlan, before: dict[str, Any], user: Any) -> None:

@@ -23,6 +23,12 @@ class SamplingSettingsError(MLPluginError):
     code = 'bad_sampling_settings'
 
 
+class SamplingOffError(MLPluginError):
+    """Something was asked of active learning that it does not do now; the message says what to do first."""
+
+    code = 'sampling_off'
+
+
 @dataclass(frozen=True)
 class SamplingSettings:
     """What a project may set.
