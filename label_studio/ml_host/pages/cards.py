@@ -17,13 +17,14 @@ from label_studio.ml_host.api.log_files import tail
 from label_studio.ml_host.api.state import BackendState
 from label_studio.ml_host.logs import run_log_path
 from label_studio.ml_host.models import BackendEvent, FailureRecord, TrainingRun
+from label_studio.ml_host.pages.fields import Field
 from label_studio.ml_host.pages.label_errors import LabelErrorsPanel, label_errors_of
 from label_studio.ml_host.pages.learning import LearningPanel, learning_of
 from label_studio.ml_host.pages.prelabel import PrelabelForm, PrelabelPanel, clock, form_of, panel_of
 from label_studio.ml_host.pages.replay import ReplayPanel, replay_of
+from label_studio.ml_host.pages.sampling import SamplingPanel, sampling_of
 from label_studio.ml_host.pages.versions import VersionsPanel, versions_of
 from ml_plugins.failures import PluginFailure, Stage, record_failure
-from ml_plugins.params import Param
 
 LOG_LINES = 40
 SHOWN_EVENTS = 10
@@ -53,44 +54,6 @@ class RunView:
 
 
 @dataclass(frozen=True)
-class Field:
-    """One parameter in the form."""
-
-    param: Param
-    value: Any
-
-    @property
-    def kind(self) -> str:
-        """How the form asks for it: ``choice``, ``flag``, ``number`` or ``text``."""
-        if self.param.choices:
-            return 'choice'
-        if isinstance(self.param.default, bool):
-            return 'flag'
-        return 'number' if isinstance(self.param.default, (int, float)) else 'text'
-
-    @property
-    def step(self) -> str:
-        """Step of a number field."""
-        return 'any' if isinstance(self.param.default, float) else '1'
-
-    # Numbers as a browser reads them: a template would write them in the language of the person.
-    @property
-    def text(self) -> str:
-        """The value of a number field."""
-        return str(self.value)
-
-    @property
-    def minimum(self) -> str:
-        """Smallest number allowed."""
-        return str(self.param.minimum)
-
-    @property
-    def maximum(self) -> str:
-        """Largest number allowed."""
-        return str(self.param.maximum)
-
-
-@dataclass(frozen=True)
 class Card:
     """One plugin on the page."""
 
@@ -100,6 +63,7 @@ class Card:
     events: Sequence[BackendEvent]
     failures: Sequence[FailureRecord]
     learning: LearningPanel | None = None
+    sampling: SamplingPanel | None = None
     prelabel: PrelabelPanel | None = None
     prelabel_form: PrelabelForm | None = None
     replay: ReplayPanel | None = None
@@ -139,6 +103,7 @@ def card_of(state: BackendState, request=None, error: str = '') -> Card:
         BackendEvent.objects.filter(**own).select_related('user')[:SHOWN_EVENTS],
         FailureRecord.objects.filter(Q(project=state.project) | Q(project=None), plugin=state.name)[:SHOWN_FAILURES],
         learning_of(state),
+        sampling_of(state),
         panel_of(state.project, state.name) if form else None,
         form,
         replay_of(state),

@@ -8,14 +8,23 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from label_studio.ml_host.pages.axes import (
+    BOTTOM,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Tick,
+    anchor,
+    band,
+    from_nothing,
+    path,
+)
+
 if TYPE_CHECKING:
     from label_studio.ml_host.quality.curve import CurvePoint
 
-WIDTH, HEIGHT = 720, 250
-LEFT, RIGHT, TOP, BOTTOM = 48, 18, 18, 44
-TICKS = 6
-# A curve that is flat to the eye when it is flat in fact: no less than this share of the scale is shown.
-SMALLEST_SPAN = 0.2
 _KINDS = {'service': 'in service', 'other': 'not in service', 'archived': 'archived'}
 
 
@@ -38,14 +47,6 @@ class Mark:
     high: float
     anchor: str
     words: str
-
-
-@dataclass(frozen=True)
-class Tick:
-    """A number beside an axis."""
-
-    at: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,14 @@ def curve_of(
     def up(score: float) -> float:
         return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (score - floor) / (ceiling - floor), 1)
 
+    most = max(point.labels for point in ordered)
+    axes = from_nothing(most, min(point.low for point in ordered), max(point.high for point in ordered))
+
     def mark(point: CurvePoint) -> Mark:
         kind = 'service' if point.version == in_service else 'archived' if point.version in archived else 'other'
-        x = across(point.labels)
-        return Mark(point.version, kind, x, up(point.score), up(point.low), up(point.high), _anchor(x), _words(point))
+        x = axes.x(point.labels)
+        low, high = axes.y(point.low), axes.y(point.high)
+        return Mark(point.version, kind, x, axes.y(point.score), low, high, anchor(x), _words(point))
 
     marks = [mark(point) for point in ordered]
     drawn = [item for item in marks if item.kind != 'archived'] or marks
@@ -120,6 +125,10 @@ def curve_of(
         path_of([*((item.x, item.high) for item in newest), *((item.x, item.low) for item in reversed(newest))]),
         [Tick(across(labels), f'{labels:,}') for labels in label_ticks(most)],
         [Tick(up(score), f'{score:.1f}') for score in score_ticks(floor, ceiling)],
+        path((item.x, item.y) for item in newest),
+        band([item.x for item in newest], [item.high for item in newest], [item.low for item in newest]),
+        axes.across,
+        axes.up,
     )
 
 

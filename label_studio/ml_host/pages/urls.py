@@ -7,6 +7,7 @@ from label_studio.ml_host.pages import (
     models_panel,
     prelabel_views,
     replay_views,
+    sampling_views,
     version_views,
     views,
 )
@@ -18,6 +19,8 @@ _BACKEND = f'{_PAGE}<slug:name>/'
 _PRELABEL = f'{_BACKEND}prelabel/'
 _REPLAY = f'{_BACKEND}replay/'
 _LABEL_ERRORS = f'{_BACKEND}label-errors/'
+
+_SAMPLING = f'{_BACKEND}sampling/'
 _VERSIONS = f'{_BACKEND}versions/'
 _VERSION = f'{_VERSIONS}<int:number>/'
 
@@ -53,6 +56,11 @@ urlpatterns = [
     path(f'{_BACKEND}learning/', version_views.learns, name='learning'),
     path(f'{_BACKEND}learning/switch/', version_views.learn, name='learn'),
     path(f'{_BACKEND}learning/settings/', version_views.settings, name='learning-settings'),
+    path(_SAMPLING, sampling_views.sampling, name='sampling'),
+    path(f'{_SAMPLING}switch/', sampling_views.switch, name='sampling-switch'),
+    path(f'{_SAMPLING}settings/', sampling_views.settings, name='sampling-settings'),
+    path(f'{_SAMPLING}refresh/', sampling_views.refresh, name='sampling-refresh'),
+    path(f'{_SAMPLING}use-again/', sampling_views.use_again, name='sampling-use-again'),
     path(_VERSIONS, version_views.versions, name='versions'),
     path(f'{_VERSIONS}compare/', version_views.compare, name='compare'),
     path(f'{_VERSIONS}upload/', version_views.upload, name='upload'),
