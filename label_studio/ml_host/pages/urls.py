@@ -19,7 +19,6 @@ _BACKEND = f'{_PAGE}<slug:name>/'
 _PRELABEL = f'{_BACKEND}prelabel/'
 _REPLAY = f'{_BACKEND}replay/'
 _LABEL_ERRORS = f'{_BACKEND}label-errors/'
-
 _SAMPLING = f'{_BACKEND}sampling/'
 _VERSIONS = f'{_BACKEND}versions/'
 _VERSION = f'{_VERSIONS}<int:number>/'

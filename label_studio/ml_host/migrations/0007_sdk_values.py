@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ml_host', '0004_sampling'),
+        ('ml_host', '0006_replay'),
         ('projects', '0034_project_annotator_evaluation_enabled'),
     ]
 

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ml_host', '0004_sampling'),
+        ('ml_host', '0005_sampling_findings'),
         ('projects', '0034_project_annotator_evaluation_enabled'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
