@@ -8,7 +8,7 @@ from django.db import connection
 
 from label_studio.ml_host.models import SampledTask
 from label_studio.ml_host.sampling import eligible, stream
-from label_studio.ml_host.upstream import Annotation, Project, Task, TaskLock
+from label_studio.ml_host.upstream import Annotation, Project, Task
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,8 +30,9 @@ def label_at_once(project, users, count):
                 if task is None:
                     return
                 served[user.pk].append(task.pk)
+                # As upstream's API does: for a moment there is both, the answer and the lock.
                 Annotation.objects.create(task=task, project=mine, completed_by=user, result=[])
-                TaskLock.objects.filter(task=task, user=user).delete()
+                task.release_lock(user)
         except BaseException as error:
             raised.append(error)
         finally:
@@ -78,7 +79,10 @@ def test_a_task_for_two_is_given_to_two(project, make_tasks, queue, make_user):
     counts = Counter(task for ids in served.values() for task in ids)
     assert max(counts.values()) <= 2
     assert all(len(set(ids)) == len(ids) for ids in served.values())
-    assert not eligible.finished(project.pk, tasks) ^ set(tasks)
+    # Upstream may have counted a task wrong to which two submitted at once; that does not outlast the next request.
+    late = make_user('late')
+    assert stream.get_next_task(pytest.fail, late, Task.objects.filter(project=project), project, False)[0] is None
+    assert eligible.finished(project.pk, tasks) == set(tasks)
 
 
 def test_one_who_asks_twice_at_once_is_not_given_two_tasks_for_long(project, make_tasks, queue, make_user):

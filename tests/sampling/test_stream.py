@@ -194,6 +194,18 @@ def test_a_task_for_two_goes_to_two_and_what_was_begun_comes_first(for_two, make
     }
 
 
+def test_what_two_who_answered_at_once_counted_wrong_is_counted_again(for_two, make_tasks, queue, ann, ben, annotator):
+    tasks = make_tasks(2, overlap=2)
+    queue(tasks)
+    for person in (ann, ben):
+        person.submit(person.next_id())
+    # Upstream keeps what was written last, also when it was counted before the other annotation was there.
+    Task.objects.filter(pk=tasks[0]).update(is_labeled=False, total_annotations=1)
+    assert annotator('cas').next_id() == tasks[1]
+    task = Task.objects.get(pk=tasks[0])
+    assert (task.is_labeled, task.total_annotations) == (True, 2)
+
+
 def test_tasks_for_several_come_first_where_the_project_wants_it(for_two, make_tasks, queue, ann):
     for_two.show_overlap_first = True
     for_two.overlap_cohort_percentage = 50

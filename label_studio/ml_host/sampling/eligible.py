@@ -33,6 +33,38 @@ def free_tasks(tasks: QuerySet, user: Any) -> QuerySet:
     return tasks.filter(overlap__gt=Coalesce(Subquery(locks, output_field=IntegerField()), 0))
 
 
+def has_room(task: Any, user: Any) -> bool:
+    """Whether one more person may work on a task; asked in the transaction that gives it to the user.
+
+    It is upstream's `Task.has_lock` but for two things. One who has answered and is about to let go of the task is
+    counted once. And a task that has all of its annotations is counted again; upstream does so when it has too many.
+    """
+    answers = task.annotations.all()
+    if task.project.annotator_evaluation_enabled and answers.filter(ground_truth=True).exists():
+        return True
+    authors = list(answers.exclude(task.get_lock_exclude_query(user)).values_list('completed_by', flat=True))
+    if len(authors) >= task.overlap:
+        _count_again(task)
+    holders = set(task.locks.filter(expire_at__gt=now()).exclude(user=user).values_list('user', flat=True))
+    held = len(holders.difference(authors))
+    taken = len(authors) + held
+    return taken < task.overlap_with_agreement_threshold(taken, held)
+
+
+def _count_again(task: Any) -> None:
+    """Set what upstream notes of a task's annotations.
+
+    Of two who answer at once each counts, and the count that is written last stays, be it the earlier one: the task
+    would be offered for ever, and nobody could take it.
+    """
+    before = (task.total_annotations, task.cancelled_annotations, task.is_labeled)
+    task.total_annotations = task.annotations.filter(was_cancelled=False).count()
+    task.cancelled_annotations = task.annotations.filter(was_cancelled=True).count()
+    task.update_is_labeled()
+    if before != (task.total_annotations, task.cancelled_annotations, task.is_labeled):
+        task.save(update_fields=['total_annotations', 'cancelled_annotations', 'is_labeled'], skip_fsm=True)
+
+
 def having_ground_truth(tasks: QuerySet) -> QuerySet:
     """Those that somebody has given a right answer for."""
     return tasks.filter(Exists(_ground_truth()))

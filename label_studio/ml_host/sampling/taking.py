@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from label_studio.ml_host.models import SampledTask
+from label_studio.ml_host.sampling import eligible
 from label_studio.ml_host.sampling.sources import Request
 
 Source = SampledTask.Source
@@ -28,7 +29,7 @@ def take(request: Request, task_id: int, source: Source) -> Any | None:
             return None
         # Upstream's rules read the project's settings; this spares a statement.
         task.project = request.project
-        if task.has_lock(request.user) or not record(request, task_id, source):
+        if not eligible.has_room(task, request.user) or not record(request, task_id, source):
             return None
         task.set_lock(request.user)
         return task
