@@ -171,6 +171,23 @@ def test_new_tasks_are_asked_about_and_failed_ones_only_once(plan, make_tasks, k
 
 
 @pytest.mark.django_db
+def test_labeled_tasks_are_asked_about_once_the_model_gives_embeddings(plan, make_tasks, keep):
+    from label_studio.ml_host.upstream import Annotation, Task
+
+    ids = make_tasks(20)
+    # Labeled before active learning was switched on; what these labels cover is part of the choice.
+    Annotation.objects.create(task_id=ids[0], project=plan.project, completed_by=plan.project.created_by, result=[])
+    assert Task.objects.get(pk=ids[0]).is_labeled
+    keep.look_at(plan)
+    assert [run.total for run in PrelabelRun.objects.all()] == [19]
+    until_idle()
+    keep.look_at(plan)
+    assert [run.total for run in PrelabelRun.objects.order_by('id')] == [19, 1]
+    until_idle()
+    assert homes.store_of(plan.project_id, 'sure-v0').task_ids().tolist() == ids
+
+
+@pytest.mark.django_db
 def test_a_run_that_a_refresh_took_the_place_of_is_begun_again(plan, make_tasks, keep):
     from label_studio.ml_host.learning.refresh import OVERTAKEN
     from label_studio.ml_host.prelabeling import runs

@@ -109,17 +109,21 @@ class Asker:
             unlabeled: Tasks to choose among, ascending.
             labeled: Tasks whose labels cover something; asked about where the model gives embeddings.
         """
-        label, with_labeled = current_label(row), gives(row).embeddings
+        label = current_label(row)
         before = self._asked.get(row.project_id)
-        wanted = np.union1d(unlabeled, labeled) if with_labeled else unlabeled
-        if before is not None and before.covers(label, with_labeled):
-            # A task that the model fails at has been asked about, too: only newer ones are worth a run.
-            wanted = wanted[wanted > before.last]
+        if before is None or not before.counts_for(label):
+            before = _Asked(label)
+        # A task that the model fails at has been asked about, too: only newer ones are worth a run.
+        wanted = unlabeled[unlabeled > before.unlabeled]
+        with_labeled = gives(row).embeddings
+        if with_labeled:
+            wanted = np.union1d(wanted, labeled[labeled > before.labeled])
         if not len(wanted) or host.needs_training(row) or is_answering(row, label):
             return None
         missing = wanted[~store_of(row.project_id, label).find(wanted).known]
         run = _begin(row, missing) if len(missing) else None
-        self._asked[row.project_id] = _Asked(label, with_labeled, int(wanted[-1]), run.pk if run else None)
+        last = max(before.unlabeled, int(wanted[-1]))
+        self._asked[row.project_id] = _Asked(label, last, last if with_labeled else 0, run.pk if run else None)
         return run
 
 
@@ -128,19 +132,19 @@ class _Asked:
     """What a version was asked.
 
     Attributes:
-        with_labeled: About labeled tasks as well.
-        last: Highest task number.
-        run: The run that asks; None where nothing was missing.
+        unlabeled: Up to this number, about tasks that had no label then.
+        labeled: Up to this one, about labeled tasks as well.
+        run: The latest run that asks; None where nothing was missing.
     """
 
     label: str
-    with_labeled: bool
-    last: int
-    run: int | None
+    unlabeled: int = 0
+    labeled: int = 0
+    run: int | None = None
 
-    def covers(self, label: str, with_labeled: bool) -> bool:
+    def counts_for(self, label: str) -> bool:
         """Whether a version need not be asked the same again."""
-        if self.label != label or (with_labeled and not self.with_labeled):
+        if self.label != label:
             return False
         # A new version's own refresh, which is for other tasks, takes the place of all that had begun before it.
         overtaken = PrelabelRun.objects.filter(pk=self.run, state=PrelabelRun.State.CANCELLED, error=OVERTAKEN)
