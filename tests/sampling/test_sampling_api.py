@@ -61,10 +61,6 @@ def test_what_does_not_change_anything_is_no_event(api, url):
         ({'strategy': 'best'}, 'sampling.strategy: there is no query strategy "best"; there are: automatic'),
         ({'strategy': 'margin', 'params': {'sharp': 1}}, 'sampling.params: unknown parameter "sharp"'),
         ({'params': [1]}, 'sampling.params: [1] must be parameters by name'),
-        (
-            {'strategy': 'mnlp'},
-            'sampling.strategy: "mnlp" cannot work with ML backend "constant". The ',
-        ),
     ],
 )
 def test_what_cannot_be_is_refused_and_changes_nothing(api, url, values, sentence):
@@ -84,6 +80,10 @@ def test_a_strategy_that_the_answers_give_nothing_to_is_refused(api, url, projec
     assert response.status_code == 400
     assert 'gives no class probabilities and no embeddings.' in response.json()['detail']
     assert change(api, url, on=True, strategy='automatic').status_code == 200
+
+
+def test_before_the_first_answer_every_strategy_may_be_chosen(api, url):
+    assert change(api, url, on=True, strategy='mnlp').status_code == 200
 
 
 def test_it_needs_an_enabled_backend_that_exists(api, url):
