@@ -131,6 +131,9 @@ class MLBackend(ABC):
         safe_files: Patterns of file names, beside the formats that are known to be safe, which may be in an uploaded
             version since `setup` reads them without running what is in them, e.g. ``('weights.bin',)``.
         needs_training: True when nothing can be predicted before the first version.
+        embeds_untrained: True when it gives embeddings before the first version all the same, as a pretrained network
+            does: `predict` then returns predictions without regions. Active learning chooses the first tasks by them;
+            nothing of it is shown.
         is_interactive: True when `predict` answers clicks and boxes that annotators make in the editor.
     """
 
@@ -142,6 +145,7 @@ class MLBackend(ABC):
     fence_memory: ClassVar[int] = 0
     safe_files: ClassVar[Sequence[str]] = ()
     needs_training: ClassVar[bool] = False
+    embeds_untrained: ClassVar[bool] = False
     is_interactive: ClassVar[bool] = False
 
     def __init__(self, context: BackendContext) -> None:

@@ -117,6 +117,10 @@ def _numbers(backend_class: type[MLBackend]) -> list[str]:
         problems.append(f'max_delay is {delay!r}; it must be seconds from 0 to 60')
     if backend_class.needs_training and not backend_class.can_fit():
         problems.append('needs_training is set, but it has no fit(); it could never predict')
+    if backend_class.embeds_untrained and not backend_class.needs_training:
+        problems.append(
+            'embeds_untrained has no effect without needs_training; its first predictions count as they are'
+        )
     return problems
 
 

@@ -145,6 +145,18 @@ class BackendContract:
         for item in made:
             self.parsed_config().check(item)
 
+    def test_untrained_it_gives_embeddings_alone(self, tmp_path: Path) -> None:
+        """With ``embeds_untrained``, predictions without a version have an embedding and no regions."""
+        if not self.backend_class.embeds_untrained:
+            pytest.skip('it says nothing of embeddings without a version')
+        untrained = self.load(None, tmp_path)
+        made = [item for item in self.predictions(untrained, self.tasks()) if isinstance(item, Prediction)]
+        untrained.close()
+        assert made, 'embeds_untrained is set, and no task got an embedding'
+        for item in made:
+            assert item.embedding is not None, f'without a version there is no embedding: {item!r}'
+            assert not item.regions, f'without a version there are regions, which nobody would see: {item!r}'
+
     def test_one_task_alone_is_predicted(self, backend: MLBackend) -> None:
         """Opening a task predicts a batch of one."""
         assert len(backend.predict(self.tasks()[:1])) == 1

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from ml_plugins.backend import BackendContext
 from ml_plugins.contrib.image_classifier import features
+from ml_plugins.contrib.image_classifier.backend import ImageClassifier
 from ml_plugins.exceptions import LabelConfigError, ModelVersionError, TrainingCancelledError, TrainingError
 from ml_plugins.label_config import parse_label_config
 from ml_plugins.testing.fakes import MemoryDataset
@@ -172,10 +174,41 @@ def test_labels_follow_the_label_config(bench):
     assert metrics['train_size'] == 4.0 and metrics['classes'] == 2.0
 
 
-def test_without_a_version_it_says_nothing(bench):
+def test_without_a_version_it_only_says_which_pictures_are_alike(bench):
     backend = bench.backend()
     backend.setup()
-    assert backend.predict([bench.task(1, 'red')]) == [None]
+    red, blue, again = backend.predict([bench.task(1, 'red'), bench.task(2, 'blue'), bench.task(3, 'red')])
+    assert (red.regions, red.score, red.probabilities) == ((), None, None)
+    assert np.linalg.norm(red.embedding - again.embedding) < np.linalg.norm(red.embedding - blue.embedding) / 2
+
+
+def test_another_version_does_not_ask_the_network_again(bench, monkeypatch):
+    def computed():
+        counted = []
+        compute = features.compute
+        monkeypatch.setattr(
+            features, 'compute', lambda backbone, wanted: counted.extend(wanted) or compute(backbone, wanted)
+        )
+        return counted
+
+    def loaded(run=None):
+        version = run.version() if run else None
+        backend = ImageClassifier(
+            BackendContext(parse_label_config(COLOUR_CONFIG), {}, version, cache_directory=bench.folder / 'cache')
+        )
+        backend.setup()
+        return backend
+
+    tasks = [bench.task(number, 'red') for number in (100, 101, 102)]
+    untrained = loaded()
+    first = untrained.predict(tasks)
+    untrained.close()
+    run = bench.run()
+    bench.backend().fit(MemoryDataset(colours(bench, 6)), run)
+    counted = computed()
+    again = loaded(run).predict([*tasks, bench.task(103, 'blue')])
+    assert [task.id for task, _ in counted] == [103]
+    assert all(np.array_equal(a.embedding, b.embedding) for a, b in zip(first, again, strict=False))
 
 
 @pytest.mark.parametrize('name', ['head.safetensors', 'config.json'])

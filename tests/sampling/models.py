@@ -65,3 +65,17 @@ def _install(folder, name, code, group, kind):
     info.mkdir()
     (info / 'METADATA').write_text(f'Metadata-Version: 2.1\nName: {name}-package\nVersion: 1.0\n')
     (info / 'entry_points.txt').write_text(f'[label_studio.{group}]\n{name} = {name}_package:{kind}\n')
+
+
+class PretrainedBackend(SureBackend):
+    """Cannot predict before its first version, but says which tasks are alike: those with equal last digits."""
+
+    needs_training = True
+    embeds_untrained = True
+
+    def predict(self, tasks, interaction=None):
+        numbers = [int(task.data['image'].rpartition('/')[2].partition('.')[0]) for task in tasks]
+        return [Prediction(embedding=np.eye(10)[number % 10] + number / 1e4) for number in numbers]
+
+    def fit(self, dataset, run):
+        raise AssertionError('nobody trains here')

@@ -11,7 +11,7 @@ from ml_plugins import Prediction
 from ml_plugins.exceptions import StrategyError
 from ml_plugins.strategies import registry
 from tests.prelabeling.drive import until_idle
-from tests.sampling.models import SureBackend, install_strategy
+from tests.sampling.models import PretrainedBackend, SureBackend, install_strategy
 
 
 @pytest.fixture(autouse=True)
@@ -283,6 +283,46 @@ def test_a_model_without_numbers_is_chosen_by_chance(project, owner, constant, m
     assert 'neither probabilities nor embeddings' in plan.explanation
     assert len(waiting(plan)) == 10
     assert waiting(plan) != ids[:10]
+
+
+@pytest.mark.django_db
+def test_the_first_tasks_are_typical_ones_where_an_untrained_model_gives_embeddings(
+    project, owner, inline_plugins, make_tasks, keep, api
+):
+    from label_studio.ml_host.upstream import Prediction as StoredPrediction
+
+    inline_plugins('pretrained', PretrainedBackend)
+    enabling.enable(project, 'pretrained', owner)
+    ids = make_tasks(100)
+    plan = SamplingPlan.objects.create(
+        project=project, backend='pretrained', enabled=True, batch=10, seed=1, explore=0.0
+    )
+    keep.look_at(plan)
+    until_idle()
+    keep.look_at(plan)
+    plan.refresh_from_db()
+    assert plan.explanation.startswith('TypiClust: there are 0 labels')
+    # One of each kind.
+    assert sorted((task_id - ids[0]) % 10 for task_id in waiting(plan)) == list(range(10))
+    # Nobody is shown what a model says that has learned nothing.
+    assert not StoredPrediction.objects.exists()
+    project.refresh_from_db()
+    assert api.get(f'/api/tasks/{ids[0]}/?project={project.pk}').json()['predictions'] == []
+
+
+@pytest.mark.django_db
+def test_a_model_that_gives_nothing_before_it_is_trained_is_not_asked(
+    project, owner, inline_plugins, make_tasks, keep, monkeypatch
+):
+    monkeypatch.setattr(PretrainedBackend, 'embeds_untrained', False)
+    inline_plugins('pretrained', PretrainedBackend)
+    enabling.enable(project, 'pretrained', owner)
+    make_tasks(30)
+    plan = SamplingPlan.objects.create(project=project, backend='pretrained', enabled=True, batch=10, seed=1)
+    assert keep.look_at(plan).added == 10
+    assert not PrelabelRun.objects.exists()
+    plan.refresh_from_db()
+    assert (plan.fallback, plan.explanation[:14]) == ('', 'Random: the mo')
 
 
 @pytest.mark.django_db

@@ -122,7 +122,9 @@ def _work(lease: Lease, run: PrelabelRun, shard: PrelabelShard, is_over: Callabl
     files = LoadingFiles(files_of_project(run.project), settings.ML_PRELABEL_LOADERS, settings.ML_PRELABEL_LOADED_BYTES)
     pipeline = Pipeline(ShardReader(run, shard, source), files, client, size, 1 if run.one_by_one else None)
     try:
-        writer = ShardWriter(lease, shard, source, run.created_by, run.refresh)
+        # What a model says that waits for its first version is for active learning, not for people.
+        is_silent = run.version is None and host.needs_training(row)
+        writer = ShardWriter(lease, shard, source, run.created_by, run.refresh, is_silent)
         _stream(pipeline, writer, shard, partial(_must_pause, lease, run, _wanted(run.project, row), is_over))
     finally:
         pipeline.close()

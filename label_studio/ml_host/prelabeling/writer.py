@@ -62,10 +62,20 @@ class ShardWriter:
 
     Args:
         replaces: Predictions take the place of those that other versions made.
+        is_silent: Nothing is stored as a prediction; answers are only kept for active learning.
     """
 
-    def __init__(self, lease: Lease, shard: PrelabelShard, source: Source, user: Any, replaces: bool = False) -> None:
+    def __init__(
+        self,
+        lease: Lease,
+        shard: PrelabelShard,
+        source: Source,
+        user: Any,
+        replaces: bool = False,
+        is_silent: bool = False,
+    ) -> None:
         self._replaces = replaces
+        self._is_silent = is_silent
         self._lease = lease
         self._source = source
         self._user = user
@@ -78,7 +88,7 @@ class ShardWriter:
             LeaseLostError: Somebody else has taken the shard.
             DatabaseError: The database does not work, after several tries.
         """
-        rows = as_rows(answers.predictions)
+        rows = as_rows(() if self._is_silent else answers.predictions)
         # First: a task that the cursor has passed is not predicted again.
         feeding.keep(self._source.project_id, self._source.label, answers.predictions)
         give_way_before_writing()

@@ -118,7 +118,9 @@ class Asker:
         with_labeled = gives(row).embeddings
         if with_labeled:
             wanted = np.union1d(wanted, labeled[labeled > before.labeled])
-        if not len(wanted) or host.needs_training(row) or is_answering(row, label):
+        if not len(wanted) or is_answering(row, label):
+            return None
+        if host.needs_training(row) and not host.embeds_untrained(row):
             return None
         missing = wanted[~store_of(row.project_id, label).find(wanted).known]
         run = _begin(row, missing) if len(missing) else None

@@ -80,6 +80,11 @@ def needs_training(row: ProjectBackend) -> bool:
     return row.in_service is None and registry.get(row.backend).backend_class().needs_training
 
 
+def embeds_untrained(row: ProjectBackend) -> bool:
+    """Whether the version that is missing is not missed by active learning: embeddings come without one."""
+    return needs_training(row) and registry.get(row.backend).backend_class().embeds_untrained
+
+
 def at_hand(row: ProjectBackend, label_config: str) -> ProjectBackend:
     """The row with the version that this process predicts with now.
 

@@ -20,10 +20,15 @@ _FORMAT = 1
 
 @dataclass(frozen=True)
 class Model:
-    """A backbone with its trained heads, by control name."""
+    """A backbone with its trained heads, by control name.
+
+    Attributes:
+        fine_tuned: The backbone was trained as well; no other version has the same.
+    """
 
     backbone: Backbone
     heads: dict[str, Head]
+    fine_tuned: bool = False
 
 
 def save(directory: Path, backbone: Backbone, heads: Sequence[Head], fine_tuned: bool) -> None:
@@ -63,7 +68,8 @@ def load(directory: Path, device: str = 'auto') -> Model:
         config = json.loads((directory / CONFIG).read_text(encoding='utf-8'))
         if config['format'] != _FORMAT:
             raise ModelVersionError(f'{directory / CONFIG} has format {config["format"]}; this release reads {_FORMAT}')
-        return Model(_load_backbone(directory, config, device).folded(), _load_heads(directory, config))
+        backbone = _load_backbone(directory, config, device).folded()
+        return Model(backbone, _load_heads(directory, config), bool(config['fine_tuned']))
     except ModelVersionError:
         raise
     except (MLPluginError, OSError, ValueError, KeyError, TypeError) as error:

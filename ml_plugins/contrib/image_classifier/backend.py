@@ -38,6 +38,7 @@ class ImageClassifier(MLBackend):
     # Callers who come at the same moment share a batch; a picture takes several times longer.
     max_delay = 0.005
     needs_training = True
+    embeds_untrained = True
 
     @classmethod
     def check(cls, label_config: LabelConfig) -> None:
@@ -46,20 +47,27 @@ class ImageClassifier(MLBackend):
     def setup(self) -> None:
         check_name(self.param_values['backbone'])
         self._controls = served_controls(self.label_config)
-        self._model = artifact.load(self.version.path, self.device) if self.version else None
+        self._model = artifact.load(self.version.path, self.device) if self.version else self._untrained()
         folder = self.context.cache_directory
-        # What was computed while training, for tasks that come again: the held-out ones with each new version.
-        self._store = FeatureStore(folder, self._model.backbone.fingerprint) if self._model and folder else None
+        # The network is asked about a picture once: another version has other heads, but the same network.
+        is_shared = folder is not None and not self._model.fine_tuned
+        self._store = FeatureStore(folder, self._model.backbone.fingerprint) if is_shared else None
+
+    def _untrained(self) -> artifact.Model:
+        values = self.param_values
+        return artifact.Model(load_backbone(values['backbone'], values['weights'], self.device).folded(), {})
+
+    def close(self) -> None:
+        if self._store:
+            self._store.flush()
 
     def predict(
         self, tasks: Sequence[Task], interaction: Interaction | None = None
     ) -> Sequence[Prediction | TaskFailure | None]:
-        if self._model is None:
-            return [None] * len(tasks)
         controls = [control for control in self._controls if control.name in self._model.heads]
-        keys = list(dict.fromkeys(control.value for control in controls))
-        if not keys:
+        if self.version and not controls:
             return [None] * len(tasks)
+        keys = list(dict.fromkeys(control.value for control in controls or self._controls))
         if self._store:
             self._store.renew()
         wanted = [(task, key) for task in tasks for key in keys]
@@ -73,6 +81,10 @@ class ImageClassifier(MLBackend):
         return TaskFailure(task.id, str(unreadable)) if unreadable else self._prediction(features, controls)
 
     def _prediction(self, features: Mapping[str, np.ndarray], controls: Sequence[Control]) -> Prediction:
+        embedding = np.concatenate(list(features.values()))
+        if not controls:
+            # Nothing is learned yet, but which pictures are alike can be seen.
+            return Prediction(embedding=embedding)
         regions, scores, probabilities = [], [], {}
         for control in controls:
             row = self._model.heads[control.name].probabilities(features[control.value][None], control.labels)[0]
@@ -82,7 +94,7 @@ class ImageClassifier(MLBackend):
                 regions.append(region)
             scores.append(score)
         # A prediction is as sure as its least sure answer.
-        return Prediction(regions, min(scores), probabilities, np.concatenate(list(features.values())))
+        return Prediction(regions, min(scores), probabilities, embedding)
 
     def fit(self, dataset: Dataset, run: Run) -> Mapping[str, float]:
         controls = served_controls(self.label_config)

@@ -46,11 +46,15 @@ def compute(backbone: Backbone, wanted: Sequence[tuple[Task, str]]) -> list[np.n
 def known_or_computed(
     backbone: Backbone, wanted: Sequence[tuple[Task, str]], store: FeatureStore | None
 ) -> list[np.ndarray | TaskDataError]:
-    """As `compute`; what was stored while training is not computed again, and its picture not read."""
+    """As `compute`; what is stored is not computed again, and its picture not read. What is new is stored."""
     known = [store.get(task, key) if store and task.id is not None else None for task, key in wanted]
     missing = [item for item, features in zip(wanted, known, strict=True) if features is None]
-    computed = iter(compute(backbone, missing) if missing else ())
-    return [next(computed) if features is None else np.array(features) for features in known]
+    computed = compute(backbone, missing) if missing else []
+    for (task, key), features in zip(missing, computed, strict=True):
+        if store and task.id is not None and not isinstance(features, TaskDataError):
+            store.put(task, key, features)
+    rest = iter(computed)
+    return [next(rest) if features is None else np.array(features) for features in known]
 
 
 def _decode(contents: Sequence[Content | TaskDataError]) -> list[np.ndarray | TaskDataError]:
