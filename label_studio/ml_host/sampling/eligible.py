@@ -9,6 +9,8 @@ from django.db.models import Count, Exists, IntegerField, OuterRef, QuerySet, Su
 from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 
+from label_studio.ml_host.sampling import statements
+
 
 def open_tasks(prepared_tasks: QuerySet, user: Any) -> QuerySet:
     """Tasks that lack annotations, that the user has neither annotated, skipped nor postponed.
@@ -45,8 +47,7 @@ def has_room(task: Any, user: Any) -> bool:
     authors = list(answers.exclude(task.get_lock_exclude_query(user)).values_list('completed_by', flat=True))
     if len(authors) >= task.overlap:
         _count_again(task)
-    holders = set(task.locks.filter(expire_at__gt=now()).exclude(user=user).values_list('user', flat=True))
-    held = len(holders.difference(authors))
+    held = len(statements.holders_of(task.pk, user.pk).difference(authors))
     taken = len(authors) + held
     return taken < task.overlap_with_agreement_threshold(taken, held)
 

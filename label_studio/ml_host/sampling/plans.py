@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db.models import Exists, OuterRef, QuerySet
 
 from label_studio.ml_host.models import ProjectBackend, SamplingPlan
+from label_studio.ml_host.sampling import statements
 
 
 def active_plans() -> QuerySet[SamplingPlan]:
@@ -17,4 +18,4 @@ def active_plans() -> QuerySet[SamplingPlan]:
 
 def active_plan(project_id: int) -> SamplingPlan | None:
     """The plan of a project, or None where upstream chooses; one SQL statement."""
-    return active_plans().filter(project_id=project_id).first()
+    return statements.plan_of(project_id)

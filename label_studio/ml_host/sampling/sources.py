@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby, islice
 from typing import Any
 
 from django.db.models import F, Q, QuerySet
-from django.utils.timezone import now
 
 from label_studio.ml_host.label_errors import second_opinions
 from label_studio.ml_host.models import SamplingPlan, TaskScore
-from label_studio.ml_host.sampling import eligible, low, queueing
+from label_studio.ml_host.sampling import eligible, low, queueing, statements
 from label_studio.ml_host.sampling.indexes import Number
 
 # How many tasks are looked at together, and how often before the next source is asked.
@@ -34,7 +34,7 @@ class Request:
     user: Any
     tasks: QuerySet
 
-    @property
+    @cached_property
     def free(self) -> QuerySet:
         """Tasks that others leave room for."""
         return eligible.free_tasks(self.tasks, self.user)
@@ -42,10 +42,7 @@ class Request:
 
 def locked_by_user(request: Request) -> Iterator[int]:
     """Tasks that the user was given before and has not answered."""
-    from label_studio.ml_host.upstream import TaskLock
-
-    locks = TaskLock.objects.filter(user=request.user, expire_at__gt=now(), task__project_id=request.project.pk)
-    ids = list(locks.order_by('id').values_list('task_id', flat=True)[:WINDOW])
+    ids = statements.held_by(request.user.pk, request.project.pk, WINDOW)
     yield from _kept(ids, eligible.among(request.tasks, ids))
 
 
@@ -99,8 +96,7 @@ def queued(request: Request) -> Iterator[int]:
     """Tasks that were chosen ahead."""
     plan, last = request.plan, 0
     for number in range(WINDOWS):
-        rows = queueing.waiting(plan).filter(position__gt=last)
-        window = list(rows.values_list('task_id', 'position')[:WINDOW])
+        window = statements.waiting_after(plan.project_id, last, WINDOW)
         if number == 0 and len(window) < min(WINDOW, plan.batch // 2 + 1):
             low.note(plan.project_id)
         if not window:

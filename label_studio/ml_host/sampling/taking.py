@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils.timezone import now
 
 from label_studio.ml_host.models import SampledTask
-from label_studio.ml_host.sampling import eligible
+from label_studio.ml_host.sampling import eligible, statements
 from label_studio.ml_host.sampling.sources import Request
 
 Source = SampledTask.Source
@@ -24,7 +24,7 @@ def take(request: Request, task_id: int, source: Source) -> Any | None:
 
     with transaction.atomic():
         rows = Task.objects.select_for_update(skip_locked=True).filter(pk=task_id, is_labeled=False)
-        task = rows.first()
+        task = next(iter(rows), None)
         if task is None:
             return None
         # Upstream's rules read the project's settings; this spares a statement.
@@ -48,9 +48,7 @@ def again(task_id: int, request: Request) -> Any | None:
 def record(request: Request, task_id: int, source: Source) -> bool:
     """Turn the task's place in the queue into a record, or write one; False for a place that is gone."""
     plan = request.plan
-    served = {'served_at': now(), 'served_to': request.user, 'source': source}
-    place = SampledTask.objects.filter(project_id=plan.project_id, task_id=task_id, served_at=None)
-    if place.update(**served):
+    if statements.serve(plan.project_id, task_id, request.user.pk, source):
         return True
     if source == Source.QUEUE:
         return False
@@ -60,8 +58,10 @@ def record(request: Request, task_id: int, source: Source) -> bool:
         task_id=task_id,
         batch=plan.epoch,
         seed=plan.seed,
+        served_at=now(),
+        served_to=request.user,
+        source=source,
         **_score(request, task_id, source),
-        **served,
     )
     return True
 
