@@ -78,6 +78,8 @@ def sampling_state(project_id: int, backend: str) -> dict[str, Any]:
         'explanation': plan.explanation if plan is not None else '',
         'instead': plan.instead if plan is not None else '',
         'findings': summary(plan),
+        'scored_version': plan.scored_version if plan is not None else '',
+        'scored_at': plan.scored_at if plan is not None else None,
     }
 
 
