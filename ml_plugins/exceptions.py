@@ -19,6 +19,12 @@ class PluginBrokenError(MLPluginError):
     code = 'plugin_broken'
 
 
+class RequirementMissingError(PluginBrokenError):
+    """The plugin is installed, but not what it needs; the message says what to do."""
+
+    code = 'requirement_missing'
+
+
 class LabelConfigError(MLPluginError):
     """The backend cannot serve this label config; the message names what is missing."""
 

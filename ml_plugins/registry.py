@@ -13,7 +13,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from ml_plugins.backend import MLBackend
 from ml_plugins.config import API_VERSION, MLBackendConfig
 from ml_plugins.discovery import Candidate
-from ml_plugins.exceptions import PluginBrokenError, PluginNotFoundError
+from ml_plugins.exceptions import PluginBrokenError, PluginNotFoundError, RequirementMissingError
 from ml_plugins.failures import LOAD_STAGES, PluginFailure, Stage, failure_log, guarded
 
 NAME = re.compile(r'^[A-Za-z][A-Za-z0-9_-]{0,63}$')
@@ -26,10 +26,12 @@ class Plugin:
     Attributes:
         candidate: What its entry point says.
         config_class: Its AppConfig class, or None when it could not be imported.
+        missing: What it needs and has not, as a sentence that says what to do; while there is such, it is not used.
     """
 
     candidate: Candidate
     config_class: type[MLBackendConfig] | None = None
+    missing: str = ''
 
     @property
     def name(self) -> str:
@@ -43,8 +45,8 @@ class Plugin:
 
     @property
     def is_usable(self) -> bool:
-        """Whether it loaded without a problem."""
-        return self.config_class is not None and not self.load_failures
+        """Whether it loaded without a problem and has what it needs."""
+        return self.config_class is not None and not self.missing and not self.load_failures
 
     @property
     def app_path(self) -> str:
@@ -62,14 +64,31 @@ class Plugin:
     @property
     def title(self) -> str:
         """Its name for people."""
+        if self.is_waiting:
+            return str(getattr(self.config_class, 'verbose_name', self.name))
         return str(self.config.verbose_name) if self.is_usable else self.name
+
+    @property
+    def description(self) -> str:
+        """The sentence that its author wrote; empty for a plugin that did not load."""
+        if self.is_waiting:
+            return str(self.config_class.description)
+        return str(self.config.description) if self.is_usable else ''
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether nothing of it is broken, and only something that it needs is missing."""
+        return bool(self.missing) and self.config_class is not None and not self.load_failures
 
     def backend_class(self) -> type[MLBackend]:
         """The backend class.
 
         Raises:
+            RequirementMissingError: Something that it needs is not there; the message says what to do.
             PluginBrokenError: A load stage failed, or the class cannot be imported.
         """
+        if self.is_waiting:
+            raise RequirementMissingError(f'Plugin "{self.name}" needs what is not there: {self.missing}')
         if not self.is_usable:
             raise PluginBrokenError(self._why_broken())
         return self.config.backend_class()
@@ -110,6 +129,7 @@ class Registry:
                 with guarded(candidate.name, Stage.VALIDATE):
                     _validate(candidate, config_class, labels)
                     config_class.plugin_name = candidate.name
+                    plugin.missing = config_class.missing(candidate.distribution)
                     plugin.config_class = config_class
                     labels.add(_label(config_class))
         return [plugin.app_path for plugin in self._plugins.values() if plugin.config_class is not None]

@@ -37,6 +37,7 @@ call_command('check', verbosity=0)
 report = {
     plugin.name: {
         'usable': plugin.is_usable,
+        'missing': plugin.missing,
         'failures': [[item.stage.value, item.error, item.traceback] for item in plugin.load_failures],
     }
     for plugin in registry.all()
@@ -78,13 +79,19 @@ def test_failure_at_start_is_recorded_with_its_stage_and_traceback(report, name)
 
 @pytest.mark.parametrize('name', AT_WORK)
 def test_plugin_that_breaks_later_loads(report, name):
-    assert report[name] == {'usable': True, 'failures': []}
+    assert report[name] == {'usable': True, 'missing': '', 'failures': []}
 
 
 def test_demo_is_usable_beside_broken_plugins(report):
-    assert report['demo'] == {'usable': True, 'failures': []}
+    assert report['demo'] == {'usable': True, 'missing': '', 'failures': []}
     assert 'mlp_demo' in report['apps']
     assert 'DemoNote' in report['models']
+
+
+def test_what_is_missing_is_said_with_the_command_and_without_a_traceback(report):
+    command = "pip install 'mlp-broken[more]'"
+    said = f'a-package-that-nobody-has is not installed: {command}'
+    assert report['broken_incomplete'] == {'usable': False, 'missing': said, 'failures': []}
 
 
 def test_half_registered_models_are_gone(report):

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.installed_plugins import install_plugins
+
 PROGRAM = Path(sys.executable).parent / 'label-studio'
 
 
@@ -55,3 +57,11 @@ def test_a_bad_name_is_refused_with_an_example(tmp_path, name):
     done = run('plugins', 'create', name, '--directory', tmp_path)
     assert done.returncode == 1
     assert 'my_model' in done.stderr
+
+
+def test_list_says_how_to_install_what_is_missing(tmp_path):
+    path = install_plugins(tmp_path, 'mlp_broken')
+    done = run('plugins', 'list', '--json', env={**os.environ, 'PYTHONPATH': str(path)})
+    [row] = [row for row in json.loads(done.stdout) if row['name'] == 'broken_incomplete']
+    assert row['state'] == 'incomplete'
+    assert row['reason'].endswith("pip install 'mlp-broken[more]'")

@@ -31,11 +31,12 @@ class PluginSerializer(serializers.Serializer):
     package = serializers.CharField(source='candidate.distribution')
     version = serializers.CharField(source='candidate.version')
     usable = serializers.BooleanField(source='is_usable')
+    missing = serializers.CharField()
     failures = PluginFailureSerializer(source='load_failures', many=True)
 
     def get_description(self, plugin) -> str:
         """The sentence that the plugin's author wrote."""
-        return str(plugin.config.description) if plugin.is_usable else ''
+        return plugin.description
 
 
 class TrainingRunSerializer(serializers.ModelSerializer):

@@ -58,7 +58,7 @@ class BackendState:
     @property
     def description(self) -> str:
         """The sentence that the plugin's author wrote."""
-        return str(self.plugin.config.description) if self.plugin.is_usable else ''
+        return self.plugin.description
 
     @property
     def package(self) -> str:

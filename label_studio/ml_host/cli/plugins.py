@@ -32,7 +32,7 @@ class Row:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='label-studio plugins', description='List, check and create ML backends.')
     actions = parser.add_subparsers(dest='action', required=True)
-    listing = actions.add_parser('list', help='installed ML backends, broken ones with the reason')
+    listing = actions.add_parser('list', help='installed ML backends; broken and incomplete ones with the reason')
     listing.add_argument('--json', action='store_true', help='print JSON')
     check = actions.add_parser('check', help='load one as the server does, and check its backend class')
     check.add_argument('name')
@@ -82,19 +82,18 @@ def _row(candidate: Candidate) -> Row:
     from ml_plugins.sdk.building import check_requirements
     from ml_plugins.sdk.plugin import sdk_source
 
-    reason = ''
+    state, reason = 'installed', ''
     module, _, attribute = candidate.target.partition(':')
     try:
         source = sdk_source(candidate)
-        if source is None:
-            getattr(import_module(module), attribute)
-        else:
+        if source is not None:
             check_requirements(source)
+        elif reason := getattr(import_module(module), attribute).missing(candidate.distribution):
+            state = 'incomplete'
     except MLPluginError as error:
-        reason = str(error)
+        state, reason = 'broken', str(error)
     except (Exception, SystemExit) as error:
-        reason = f'{type(error).__name__}: {error}'
-    state = 'broken' if reason else 'installed'
+        state, reason = 'broken', f'{type(error).__name__}: {error}'
     return Row(candidate.name, candidate.distribution or candidate.folder, candidate.version, state, reason)
 
 

@@ -23,6 +23,8 @@ def usable_backend(name: str) -> Plugin:
         plugin = registry.get(name)
     except MLPluginError as error:
         raise SystemExit(str(error)) from error
+    if plugin.is_waiting:
+        raise SystemExit(f'ML backend "{name}" cannot be used yet: {plugin.missing}. {_others(name)}')
     if problem := _problem(plugin):
         raise SystemExit(f'ML backend "{name}" is broken ({problem}). {_others(name)}')
     return plugin
@@ -30,8 +32,14 @@ def usable_backend(name: str) -> Plugin:
 
 def installed_backends() -> str:
     """Names of what is installed, the broken ones with the reason, for a sentence."""
-    problems = {plugin.name: _problem(plugin) for plugin in registry.all()}
-    return ', '.join(f'{name} (broken: {problem})' if problem else name for name, problem in problems.items()) or 'none'
+    return ', '.join(f'{plugin.name}{_remark(plugin)}' for plugin in registry.all()) or 'none'
+
+
+def _remark(plugin: Plugin) -> str:
+    if plugin.is_waiting:
+        return f' ({plugin.missing})'
+    problem = _problem(plugin)
+    return f' (broken: {problem})' if problem else ''
 
 
 def _problem(plugin: Plugin) -> str:

@@ -11,6 +11,7 @@ class DemoConfig(MLBackendConfig):
     backend = 'mlp_demo.backend:DemoBackend'
     description = 'Counts which label goes with which word or brightness.'
     requires_api = '>=1.0,<2'
+    requires = ('numpy>=1.24',)
     url_conf = 'mlp_demo.urls'
     panel_template = 'mlp_demo/panel.html'
     was_ready = False
