@@ -25,6 +25,9 @@ RECOVER_SECONDS = 30.0
 FIRST_PAGE_SECONDS = 2.0
 # Threads of plugins may keep an interpreter from ending; the process then ends without them.
 LAST_WORD_SECONDS = 5.0
+# Upstream changes the directory of the process for a moment when it tells its version, and two who ask at once leave it
+# changed for good. In upstream's `core`, where `redis` is another module, no worker would start.
+STARTED_IN = Path.cwd()
 WORKER_LOG = 'worker.log'
 LARGEST_LOG = 5 * 1024**2
 
@@ -137,7 +140,14 @@ def _spawn_worker() -> subprocess.Popen:
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = 'wb' if path.exists() and path.stat().st_size > LARGEST_LOG else 'ab'
     with path.open(mode) as log:
-        return subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return subprocess.Popen(
+            command,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=STARTED_IN if STARTED_IN.is_dir() else None,
+        )
 
 
 def _recover_for_ever() -> None:
