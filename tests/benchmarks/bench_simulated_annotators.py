@@ -6,7 +6,8 @@ Without arguments every part runs. Simulated annotators ask the API for the next
 is right. A plugin in the server learns by a logistic regression on the pixels in the task's data. For each seed 30 % of
 the digits are never imported; what a logistic regression that learned from the labels submitted so far says about
 those is the accuracy. Labels that the server holds out for measuring are among the labels that are paid for.
-`BENCH_SEEDS` (10) and `BENCH_BATCH` (10), the tasks that are chosen ahead, can be set.
+`BENCH_SEEDS` (10), `BENCH_BATCH` (10), the tasks that are chosen ahead, and `BENCH_DATABASE`, a migrated SQLite file to
+start from, can be set.
 
 - digits: *Automatic*, a version every 10 labels. After each ten the annotator waits until the version is in service
   and the queue is chosen by it, as one who thinks for a few seconds about each task would not have to. Asked: 0.90 with
@@ -215,6 +216,9 @@ class Bench:
         self.folder = Path(tempfile.mkdtemp(prefix='bench-annotators-'))
         site = digits_plugin.install(self.folder / 'site')
         (self.folder / 'data').mkdir()
+        # Preparing an empty database takes a minute, and is not what is measured.
+        if database := os.environ.get('BENCH_DATABASE'):
+            shutil.copy(database, self.folder / 'data' / 'label_studio.sqlite3')
         self.server = Server(self.folder / 'data', environment={'PYTHONPATH': str(site)}).wait_until_ready()
         self.sessions = threading.local()
 

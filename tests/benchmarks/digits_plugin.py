@@ -6,11 +6,9 @@ APPS = """
 from ml_plugins import MLBackendConfig
 
 
-class DigitsConfig(MLBackendConfig):
-    name = 'digits_model'
-    verbose_name = 'Digits'
-    backend = 'digits_model.backend:DigitsBackend'
-    description = 'Says which digit a picture of 8 by 8 pixels shows.'
+class Config(MLBackendConfig):
+    name = '{name}'
+    backend = '{name}.backend:{class_name}'
 """
 
 BACKEND = """
@@ -63,15 +61,20 @@ class DigitsBackend(MLBackend):
 
 def install(folder: Path) -> Path:
     """Put the plugin `digits_model` into a folder for ``PYTHONPATH``."""
-    package = folder / 'digits_model'
+    return install_plugin(folder, 'digits_model', 'DigitsBackend', BACKEND)
+
+
+def install_plugin(folder: Path, name: str, class_name: str, source: str) -> Path:
+    """Put a plugin of one class into a folder for ``PYTHONPATH``."""
+    package = folder / name
     package.mkdir(parents=True)
     (package / '__init__.py').touch()
-    (package / 'apps.py').write_text(APPS, encoding='utf-8')
-    (package / 'backend.py').write_text(BACKEND, encoding='utf-8')
-    info = folder / 'digits_model-1.0.dist-info'
+    (package / 'apps.py').write_text(APPS.format(name=name, class_name=class_name), encoding='utf-8')
+    (package / 'backend.py').write_text(source, encoding='utf-8')
+    info = folder / f'{name}-1.0.dist-info'
     info.mkdir()
-    (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: digits-model\nVersion: 1.0\n', encoding='utf-8')
+    (info / 'METADATA').write_text(f'Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n', encoding='utf-8')
     (info / 'entry_points.txt').write_text(
-        '[label_studio.ml_backends]\ndigits_model = digits_model.apps:DigitsConfig\n', encoding='utf-8'
+        f'[label_studio.ml_backends]\n{name} = {name}.apps:Config\n', encoding='utf-8'
     )
     return folder
