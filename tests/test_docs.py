@@ -29,6 +29,15 @@ RUN_ELSEWHERE = {
     'curl -X PATCH -H "Authorization: Token $TOKEN" -H \'Content-Type: application/json\' '
     '-d \'{"learning": {"on": true, "after_labels": 50, "every_minutes": 10}}\' '
     'http://localhost:8080/api/projects/1/ml-backends/image_classifier/': 'tests/learning/test_settings_api.py',
+    'curl -X PATCH -H "Authorization: Token $TOKEN" -H \'Content-Type: application/json\' '
+    '-d \'{"sampling": {"on": true, "explore": 0.1, "stop": {"budget": {"labels": 500}}}}\' '
+    'http://localhost:8080/api/projects/1/ml-backends/image_classifier/': 'tests/sampling/test_findings_api.py',
+    'curl -H "Authorization: Token $TOKEN" '
+    'http://localhost:8080/api/projects/1/ml-backends/image_classifier/sampling/': 'tests/sampling/test_findings_api.py',
+    'curl -X POST -H "Authorization: Token $TOKEN" '
+    'http://localhost:8080/api/projects/1/ml-backends/image_classifier/sampling/use-again/': (
+        'tests/sampling/test_findings_api.py'
+    ),
     'curl -H "Authorization: Token $TOKEN" -o v3.zip '
     'http://localhost:8080/api/projects/1/ml-backends/image_classifier/versions/3/download/': (
         'tests/versions/test_versions_api.py'

@@ -141,7 +141,7 @@ def people_label(lead: Lead) -> None:
     while lead.sampling()['served']['explored'] < FEWEST_RANDOM + 3 or lead.sampling()['served']['queue'] < 60:
         for _ in range(5):
             lead.label_next()
-    until(lambda: 'Labels saved so far' in lead.text())
+    until(lambda: 'labels saved' in lead.text(f'{CARD} [data-sentence]'))
     assert lead.page.find_elements('css selector', f'{CARD} [data-arm=active]')
     until(lambda: '50 labels are given' in lead.text(f'{CARD} [data-notice=sampling_stop]'))
     lead.page.execute_script("document.querySelector('.ml-sampling').scrollIntoView()")

@@ -151,13 +151,22 @@ def test_whether_it_is_worth_it(on, show, project):
         '<dt>The next 100 labels</dt><dd><b>+1.2</b> points, -0.2 to +3.0</dd>',
         'About 40 labels saved so far (12 to 1070).',
         'From 120 labels, 3\xa0minutes ago.',
-        '<b>More labels may not pay.</b> 120 of 120.',
+        '<b>Labeling may stop.</b> 120 of 120.',
         'could not look and is left out: OSError: &lt;no&gt;',
         'data-arm="active"',
         '0.90 (0.80\N{EN DASH}1.00) with 120 labels',
     ):
         assert shown in text, shown
     assert 'Much.' not in text
+
+
+def test_labels_saved_are_no_figure_while_they_may_as_well_be_lost(on, show):
+    plan = SamplingPlan.objects.get()
+    sentence = 'No clear difference from random yet: -17 labels saved (-73 to 368).'
+    report = {'arms': arms(saved=-17.0, saved_low=-73.0, saved_high=368.0, sentence=sentence)}
+    SamplingFindings.objects.create(plan=plan, report=report, labels=120, computed_at=timezone.now())
+    text = show()
+    assert sentence in text and 'Labels saved so far' not in text and 'data-arm="active"' in text
 
 
 def test_a_strategy_that_harms_is_told_and_used_again_by_a_press(on, press, show):

@@ -8,7 +8,7 @@ from label_studio.ml_host.models import BackendEvent, Evaluation, ModelVersion, 
 from label_studio.ml_host.quality.answers import Answers, HeldOutAnswer, pack
 from label_studio.ml_host.sampling import keeper, queueing, services
 from label_studio.ml_host.sampling.findings import falling, watcher
-from label_studio.ml_host.sampling.findings.state import found_of
+from label_studio.ml_host.sampling.findings.state import NOTHING_YET, found_of
 from ml_plugins.failures import failure_log
 from ml_plugins.strategies import Labeled, Pool, choose, registry, strategy
 from ml_plugins.strategies.heads import logistic
@@ -133,9 +133,9 @@ def test_one_that_does_worse_than_random_falls_back_and_is_tried_again_later(
     assert watch(plan).sentence != found.sentence
     assert plan.instead == ''
     assert BackendEvent.objects.filter(action='sampling_again', user=None).exists()
-    assert watch(plan).sentence.startswith('Too early to say: 0 labels of randomly served tasks')
+    found = watch(plan)
+    assert found.sentence == NOTHING_YET and found.report['judged'] == 0
     assert plan.instead == ''
-    assert watch(plan).report['judged'] == 0
 
 
 def test_a_person_uses_it_again_and_is_not_overruled_at_once(plan, people, watch, owner):
@@ -148,7 +148,7 @@ def test_a_person_uses_it_again_and_is_not_overruled_at_once(plan, people, watch
     assert BackendEvent.objects.get(action='sampling_again').user == owner
     found = watch(plan)
     assert plan.instead == ''
-    assert found.sentence.startswith('Too early to say: 0 labels of randomly served tasks')
+    assert found.sentence == NOTHING_YET
 
 
 def test_another_strategy_is_judged_by_its_own_labels(plan, people, watch, project):
@@ -178,7 +178,7 @@ def test_too_little_is_said_to_be_too_little(plan, people, watch):
     assert found.gain['sentence'].startswith('Too early to say what the next labels bring: 0 of 4')
     assert found.stop is None
     # Of a project without labels nothing is said.
-    assert found_of(None).sentence.startswith('Nothing to say yet')
+    assert found_of(None).sentence == NOTHING_YET
 
 
 def test_one_class_so_far(plan, people, watch):
@@ -253,6 +253,7 @@ def test_it_is_computed_when_there_is_something_new(plan, people, watch, project
         return watch(plan).computed_at
 
     people.know()
+    assert watch(plan).sentence == NOTHING_YET
     people.label(range(10), explored=range(5))
     first = computed_at()
     people.label(range(10, 19))

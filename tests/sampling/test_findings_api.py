@@ -115,6 +115,8 @@ def test_a_task_that_is_served_meanwhile_is_logged_with_the_strategy_that_chose(
 
 def test_stopping_criteria_are_chosen(api, url, plan, make_tasks, queue):
     queue(make_tasks(2))
+    documented = {'sampling': {'on': True, 'explore': 0.1, 'stop': {'budget': {'labels': 500}}}}
+    assert api.patch(url, documented, format='json').json()['sampling']['stop'] == {'budget': {'labels': 500}}
     stop = {'budget': {'labels': 300}, 'prediction_stability': {'rounds': 3, 'kappa': 0.95}}
     response = api.patch(url, {'sampling': {'stop': stop}}, format='json')
     # What is a default anyway is not kept.

@@ -140,7 +140,8 @@ class SamplingPanel:
 
     def _saved(self) -> list[Figure]:
         arms = self.found.arms
-        if arms.get('saved') is None:
+        # A number that may as well be its opposite is no figure; the sentence tells it with its interval.
+        if arms.get('saved') is None or arms['saved_low'] <= 0:
             return []
         low, high = arms['saved_low'], arms['saved_high']
         return [Figure('Labels saved so far', f'{arms["saved"]:,.0f}', f'{low:,.0f} to {high:,.0f}')]

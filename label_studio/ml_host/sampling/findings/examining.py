@@ -26,6 +26,7 @@ from label_studio.ml_host.sampling.findings.computing import (
 )
 from label_studio.ml_host.sampling.findings.labels import Labels
 from label_studio.ml_host.sampling.findings.rounds import Model
+from label_studio.ml_host.sampling.findings.state import NOTHING_YET
 from label_studio.ml_host.sampling.scorer import Scorer
 from label_studio.ml_host.sampling.settings import SamplingSettings
 from ml_plugins.exceptions import StrategyError
@@ -114,7 +115,9 @@ class Examiner:
 
         if strategy(self.plan.strategy, self.plan.params).uniform:
             return IS_RANDOM
-        if found.judged and not found.control:
+        if not found.judged:
+            return NOTHING_YET
+        if not found.control:
             return NO_CLASSES
         return ''
 
