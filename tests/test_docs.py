@@ -33,7 +33,9 @@ RUN_ELSEWHERE = {
     '-d \'{"sampling": {"on": true, "explore": 0.1, "stop": {"budget": {"labels": 500}}}}\' '
     'http://localhost:8080/api/projects/1/ml-backends/image_classifier/': 'tests/sampling/test_findings_api.py',
     'curl -H "Authorization: Token $TOKEN" '
-    'http://localhost:8080/api/projects/1/ml-backends/image_classifier/sampling/': 'tests/sampling/test_findings_api.py',
+    'http://localhost:8080/api/projects/1/ml-backends/image_classifier/sampling/': (
+        'tests/sampling/test_findings_api.py'
+    ),
     'curl -X POST -H "Authorization: Token $TOKEN" '
     'http://localhost:8080/api/projects/1/ml-backends/image_classifier/sampling/use-again/': (
         'tests/sampling/test_findings_api.py'
