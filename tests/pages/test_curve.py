@@ -5,8 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from label_studio.ml_host.pages.axes import HEIGHT, SMALLEST_SPAN, WIDTH
-from label_studio.ml_host.pages.curve import curve_of
+from label_studio.ml_host.pages.curve import HEIGHT, SMALLEST_SPAN, WIDTH, curve_of
 
 
 def point(version: int, labels: int, score: float, low: float, high: float):
