@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from tests.e2e import sampling_plugin
 from tests.e2e.browsing import chromium
 from tests.e2e.pictures import picture_site
 from tests.e2e.server import Server
@@ -34,7 +35,7 @@ def workplace(tmp_path_factory, migrated_database):
     shared.mkdir()
     shutil.copy(migrated_database, data_dir / 'label_studio.sqlite3')
     environment = {
-        'PYTHONPATH': str(install_plugins(folder / 'plugins', 'mlp_demo', 'mlp_broken')),
+        'PYTHONPATH': str(sampling_plugin.install(install_plugins(folder / 'plugins', 'mlp_demo', 'mlp_broken'))),
         # The pictures are on this machine.
         'SSRF_PROTECTION_ENABLED': 'false',
         'LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED': 'true',

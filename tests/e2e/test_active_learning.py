@@ -1,14 +1,12 @@
 """Active learning as people see it: switched on on the page, served by upstream's own button, and judged."""
 
-import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.e2e import sampling_plugin
-from tests.e2e.browsing import click, sign_in, until
-from tests.e2e.server import Server
+from tests.e2e.browsing import click, until
+from tests.e2e.workplace import Workplace
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -26,56 +24,41 @@ document.adoptedStyleSheets[0].replaceSync('* { transition: none !important }');
 FEWEST_RANDOM = 20
 
 
-@pytest.fixture(scope='module')
-def server(tmp_path_factory, migrated_database):
-    import shutil
-
-    folder = tmp_path_factory.mktemp('active')
-    (folder / 'data').mkdir()
-    shutil.copy(migrated_database, folder / 'data' / 'label_studio.sqlite3')
-    site = sampling_plugin.install(folder / 'site')
-    server = Server(folder / 'data', environment={'PYTHONPATH': str(site)})
-    yield server.wait_until_ready()
-    if server.process.poll() is None:
-        server.stop(signal.SIGKILL)
-
-
 class Lead:
     """Somebody who leads a project: looks at the pages, and labels through the API that the editor uses."""
 
-    def __init__(self, server: Server, page, folder: Path) -> None:
-        self.server, self.page, self.folder = server, page, folder
-        self.session = server.login()
-        self.call('POST', '/api/projects/', 201, {'title': 'Places', 'label_config': CONFIG})
+    def __init__(self, workplace: Workplace, folder: Path) -> None:
+        self.workplace, self.page, self.folder = workplace, workplace.browser, folder
+        self.project = workplace.project('Places', CONFIG)
+        self.backend = f'/api/projects/{self.project}/ml-backends/places/'
         rng = np.random.default_rng(1)
-        self.truth = rng.integers(0, 4, 300)
-        places = 4 * np.eye(4)[self.truth] + 1.5 * rng.normal(size=(300, 4))
-        texts = [{'text': ' '.join(f'{value:.3f}' for value in place)} for place in places]
-        self.call('POST', '/api/projects/1/import', 201, texts)
-        self.call('PATCH', BACKEND, 200, {'enabled': True})
+        truth = rng.integers(0, 4, 300)
+        places = 4 * np.eye(4)[truth] + 1.5 * rng.normal(size=(300, 4))
+        texts = [' '.join(f'{value:.3f}' for value in place) for place in places]
+        self.truth = {text: NAMES[row] for text, row in zip(texts, truth, strict=True)}
+        self.call('POST', f'/api/projects/{self.project}/import', 201, [{'text': text} for text in texts])
+        self.call('PATCH', self.backend, 200, {'enabled': True})
 
     def call(self, method: str, path: str, expected: int, json: object = None):
-        answer = self.session.request(method, f'{self.server.url}{path}', json=json)
-        assert answer.status_code == expected, f'{method} {path}: {answer.status_code} {answer.text[:500]}'
-        return answer.json()
+        return self.workplace.call(method, path, expected, json)
 
     def sampling(self) -> dict:
         """What the API says of active learning."""
-        return self.call('GET', f'{BACKEND}sampling/', 200)
+        return self.call('GET', f'{self.backend}sampling/', 200)
 
     def label_next(self) -> None:
         """Ask for a task and label it."""
-        task = self.call('GET', '/api/projects/1/next/', 200)['id']
+        task = self.call('GET', f'/api/projects/{self.project}/next/', 200)
         region = {'from_name': 'place', 'to_name': 'text', 'type': 'choices'}
-        region['value'] = {'choices': [NAMES[self.truth[task - 1]]]}
-        self.call('POST', f'/api/tasks/{task}/annotations/', 201, {'result': [region]})
+        region['value'] = {'choices': [self.truth[task['data']['text']]]}
+        self.call('POST', f'/api/tasks/{task["id"]}/annotations/', 201, {'result': [region]})
 
     def text(self, selector: str = CARD) -> str:
         """What a person reads there; empty when it is not there."""
         return self.page.execute_script('return document.querySelector(arguments[0])?.innerText ?? ""', selector)
 
-    def open(self, path: str = '/projects/1/ml-backends/', wait_for: str = CARD) -> None:
-        self.page.get(f'{self.server.url}{path}')
+    def open(self, path: str = 'ml-backends/', wait_for: str = CARD) -> None:
+        self.page.get(f'{self.workplace.server.url}/projects/{self.project}/{path}')
         until(lambda: self.text(wait_for))
 
     def picture(self, name: str) -> None:
@@ -87,13 +70,13 @@ class Lead:
 
 
 @pytest.fixture
-def lead(server, browser, tmp_path):
-    sign_in(browser, server)
-    browser.set_window_size(1400, 1700)
-    lead = Lead(server, browser, tmp_path)
+def lead(workplace, tmp_path):
+    size = workplace.browser.get_window_size()
+    workplace.browser.set_window_size(1400, 1700)
+    lead = Lead(workplace, tmp_path)
     yield lead
     lead.picture('end')
-    (tmp_path / 'server.log').write_text(server.output)
+    workplace.browser.set_window_size(size['width'], size['height'])
 
 
 def fill(page, name: str, value: str) -> None:
@@ -128,10 +111,12 @@ def label_all_tasks(lead: Lead) -> None:
     """Upstream's own button opens the task that was chosen first."""
     page = lead.page
     until(lambda: lead.sampling()['waiting'] >= 20)
-    lead.open('/projects/1/data', '.lsf-table, .dm-table, [class*=table]')
+    lead.open('data', '[class*=table]')
     click(page, 'button', 'Label')
     until(lambda: lead.sampling()['served'].get('queue') == 1)
-    until(lambda: lead.text('.lsf-editor, [class*=editor]'))
+    shown = until(lambda: lead.text('.lsf-editor, [class*=editor]'))
+    # The task is held by who opened it: the API gives the same one.
+    assert lead.call('GET', f'/api/projects/{lead.project}/next/', 200)['data']['text'] in shown
     lead.picture('2-label-all-tasks')
 
 
