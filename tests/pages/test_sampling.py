@@ -163,9 +163,11 @@ def test_whether_it_is_worth_it(on, show, project):
 def test_labels_saved_are_no_figure_while_they_may_as_well_be_lost(on, show):
     plan = SamplingPlan.objects.get()
     sentence = 'No clear difference from random yet: -17 labels saved (-73 to 368).'
-    report = {'arms': arms(saved=-17.0, saved_low=-73.0, saved_high=368.0, sentence=sentence)}
+    early = {'ahead': 100, 'gain': None, 'low': 0.0, 'high': 0.0, 'sentence': 'Too early to say what they bring.'}
+    report = {'arms': arms(saved=-17.0, saved_low=-73.0, saved_high=368.0, sentence=sentence), 'gain': early}
     SamplingFindings.objects.create(plan=plan, report=report, labels=120, computed_at=timezone.now())
     text = show()
+    assert 'Too early to say what they bring.' in text
     assert sentence in text and 'Labels saved so far' not in text and 'data-arm="active"' in text
 
 
@@ -216,7 +218,7 @@ def test_a_project_that_chooses_with_another_model(on, press, project, owner, in
 
     inline_plugins('second', ConstantBackend)
     text = press('second/enable/').content.decode()
-    assert 'chosen with <code>constant</code>' in text
+    assert 'chosen with <code>constant</code>' in text and 'ml-sampling-form-second' not in text
     assert 'switch it on with this one' in press('second/sampling/settings/', FORM).content.decode()
     press('second/sampling/switch/', {'on': 'on'})
     assert SamplingPlan.objects.get().backend == 'second'

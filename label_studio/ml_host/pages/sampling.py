@@ -134,6 +134,13 @@ class SamplingPanel:
         return self.found.row is not None and self.found.row.asked_at is not None
 
     @property
+    def why_no_forecast(self) -> str:
+        """Why it cannot be told what the next labels bring, unless a criterion says so already."""
+        gain = self.found.gain
+        is_told = any(item['sentence'] == gain.get('sentence') for item in self.chosen_advice)
+        return '' if is_told or gain.get('gain') is not None else gain.get('sentence', '')
+
+    @property
     def chosen_advice(self) -> list[Mapping[str, Any]]:
         """What the project's own criteria say."""
         return [item for item in self.found.advice if item['active']]
