@@ -52,6 +52,17 @@ RUN_ELSEWHERE = {
     'export ML_VERSION_STORAGE_OPTIONS=\'{"bucket_name": "models", "region_name": "eu-central-1"}\'': (
         'tests/versions/test_storage.py'
     ),
+    'curl -X POST -H "Authorization: Token $TOKEN" -H \'Content-Type: application/json\' '
+    '-d \'{"strategies": ["automatic", "margin"], "labels": 200, "batch": 10, "seeds": 5}\' '
+    'http://localhost:8080/api/projects/1/ml-backends/image_classifier/replays/': 'tests/analysis/test_replay.py',
+    'curl -X POST -H "Authorization: Token $TOKEN" '
+    'http://localhost:8080/api/projects/1/ml-backends/image_classifier/label-errors/': (
+        'tests/analysis/test_label_errors.py'
+    ),
+    'curl -H "Authorization: Token $TOKEN" '
+    'http://localhost:8080/api/projects/1/ml-backends/image_classifier/label-errors/1/': (
+        'tests/analysis/test_label_errors.py'
+    ),
     'label-studio logs --training 1': 'tests/e2e/test_main_job.py',
     'python -m pytest tests/test_upstream_contract.py': 'tests/test_upstream_contract.py',
     'python -m tests.upstream_suite.run': 'tests/upstream_suite/test_suite.py',

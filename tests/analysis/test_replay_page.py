@@ -45,7 +45,9 @@ def test_run_look_and_use(enable, label, work, card, press, browser, project):
     assert SamplingPlan.objects.get().strategy == 'margin'
     assert not SamplingPlan.objects.get().enabled
     assert 'data-use="margin"' not in used
-    assert 'In use' in used
+    assert 'Chosen; active learning is off' in used
+    SamplingPlan.objects.update(enabled=True)
+    assert 'In use' in card()
 
 
 def test_refusals_are_shown(enable, label, queue, press):

@@ -177,10 +177,10 @@ def _rows(items: Sequence[Disagreement]) -> list[DifferenceRow]:
     from label_studio.ml_host.upstream import Task
 
     data = dict(Task.objects.filter(pk__in=[item.task_id for item in items]).values_list('pk', 'data'))
-    return [DifferenceRow(item, item.task_id in data, _excerpt(data.get(item.task_id, {}))) for item in items]
+    return [DifferenceRow(item, item.task_id in data, excerpt_of(data.get(item.task_id, {}))) for item in items]
 
 
-def _excerpt(data: Mapping[str, Any]) -> str:
+def excerpt_of(data: Mapping[str, Any]) -> str:
     """The first text among a task's data; of an address only the file's name."""
     text = next((value for value in data.values() if isinstance(value, str) and value.strip()), '')
     if text.startswith('/') or '://' in text[:12]:

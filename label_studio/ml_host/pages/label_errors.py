@@ -14,18 +14,24 @@ from label_studio.ml_host.label_errors.overview import Standing
 from label_studio.ml_host.label_errors.result import Found
 from label_studio.ml_host.label_errors.services import FEWEST_LABELS
 from label_studio.ml_host.models import LabelErrorRun, LabelReview
+from label_studio.ml_host.pages.compare import excerpt_of
 from label_studio.ml_host.pages.prelabel import clock
 from label_studio.ml_host.pages.replay import why_not_of
 
-# So many are shown; the others behind a click.
-SHOWN = 20
+# So many are shown, and behind a click so many in all.
+SHOWN, MOST = 20, 100
 
 
 @dataclass(frozen=True)
 class SuspectRow:
-    """One suspected label in the table."""
+    """One suspected label in the table.
+
+    Attributes:
+        excerpt: What its task is, in a few words of its data.
+    """
 
     standing: Standing
+    excerpt: str
 
     @property
     def probability(self) -> str:
@@ -54,7 +60,8 @@ class LabelErrorsPanel:
         why_not: Why it cannot be looked for any; empty when it can.
         run: The run that is under way or failed; None when the latest one is the one that is shown.
         shown: The run whose suspects are shown; None before the first that was finished.
-        rows: Suspects to be looked at, the most doubtful first.
+        rows: The first suspects to be looked at, the most doubtful first.
+        left_out: Further ones.
         states: How many suspects stand how.
     """
 
@@ -62,6 +69,7 @@ class LabelErrorsPanel:
     run: LabelErrorRun | None
     shown: LabelErrorRun | None
     rows: Sequence[SuspectRow]
+    left_out: int
     states: Counter[str]
     serving: int | None
 
@@ -69,6 +77,11 @@ class LabelErrorsPanel:
     def is_open(self) -> bool:
         """Whether the section is shown unfolded."""
         return self.run is not None and not self.run.has_ended
+
+    @property
+    def count(self) -> int:
+        """Suspects to be looked at."""
+        return len(self.rows) + self.left_out
 
     @property
     def first_rows(self) -> Sequence[SuspectRow]:
@@ -133,7 +146,20 @@ def label_errors_of(state: BackendState) -> LabelErrorsPanel | None:
     runs = LabelErrorRun.objects.filter(project=state.project, backend=state.name)
     latest, shown = runs.first(), runs.filter(state=LabelErrorRun.State.FINISHED).first()
     standings = overview.standings(shown) if shown is not None else []
-    rows = [SuspectRow(item) for item in standings if item.state in (overview.OPEN, overview.ASKED)]
-    run = latest if latest != shown else None
-    why_not = why_not_of(state.project)
-    return LabelErrorsPanel(why_not, run, shown, rows, overview.counts(standings), state.version_in_service)
+    unsettled = [item for item in standings if item.state in (overview.OPEN, overview.ASKED)]
+    return LabelErrorsPanel(
+        why_not_of(state.project),
+        latest if latest != shown else None,
+        shown,
+        _rows(unsettled[:MOST]),
+        max(0, len(unsettled) - MOST),
+        overview.counts(standings),
+        state.version_in_service,
+    )
+
+
+def _rows(standings: Sequence[Standing]) -> list[SuspectRow]:
+    from label_studio.ml_host.upstream import Task
+
+    data = dict(Task.objects.filter(pk__in=[item.suspect.task_id for item in standings]).values_list('pk', 'data'))
+    return [SuspectRow(item, excerpt_of(data.get(item.suspect.task_id, {}))) for item in standings]

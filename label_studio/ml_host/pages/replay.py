@@ -56,13 +56,13 @@ class ResultRow:
     Attributes:
         colour: Number of its colour in the drawing; empty past the last.
         is_recommended: Whether it is the one to take.
-        is_used: Whether active learning of the project uses it.
+        used: Whether active learning of the project uses it, in words; empty when it does not.
     """
 
     curve: Mapping[str, Any]
     colour: str
     is_recommended: bool
-    is_used: bool
+    used: str
 
     @property
     def mean(self) -> str:
@@ -85,7 +85,7 @@ class ResultRow:
     def labels_to_baseline(self) -> str:
         """Labels with which it is as good as random is at the end."""
         found = self.curve['labels_to_baseline']
-        return f'{found:,}' if found is not None else f'more than {self.curve["points"][-1][0]:,}'
+        return f'{found:,} labels' if found is not None else 'more labels'
 
     @property
     def seconds(self) -> str:
@@ -171,13 +171,14 @@ def latest_of(state: BackendState) -> ReplayView | None:
     if run is None:
         return None
     found = run.result.get('curves', [])
-    used = state.sampling['strategy'] if state.row is not None else ''
+    plan = state.sampling
+    words = 'In use' if plan['on'] else 'Chosen; active learning is off'
     rows = [
         ResultRow(
             curve,
             str(number) if number < COLOURS else '',
             curve['name'] == run.result.get('recommended'),
-            curve['name'] == used,
+            words if curve['name'] == plan['strategy'] else '',
         )
         for number, curve in enumerate(found)
     ]
