@@ -173,7 +173,7 @@ setup(
     install_requires=[*UPSTREAM_REQUIREMENTS, *OUR_REQUIREMENTS],
     packages=find_packages(include=['label_studio', 'label_studio.ml_host*', 'ml_plugins*']),
     package_data={
-        'label_studio.ml_host': ['templates/**/*', 'static/**/*', 'cli/plugin_template/**/*.tmpl'],
+        'label_studio.ml_host': ['templates/**/*', 'static/**/*', 'cli/plugin_template/**/*'],
         'ml_plugins': ['contrib/*/templates/**/*'],
     },
     cmdclass={'build_py': BuildWithUpstream},

@@ -5,13 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-from ml_plugins.exceptions import MLPluginError
-
-
-class MissingExtraError(MLPluginError):
-    """A library that a backend needs is not installed; the message has the command that installs it."""
-
-    code = 'missing_extra'
+from ml_plugins.exceptions import RequirementMissingError
 
 
 def require(module: str, extra: str, backend: str) -> ModuleType:
@@ -23,7 +17,7 @@ def require(module: str, extra: str, backend: str) -> ModuleType:
         backend: Whose need it is, for the message.
 
     Raises:
-        MissingExtraError: It is not installed.
+        RequirementMissingError: It is not installed.
     """
     try:
         return import_module(module)
@@ -34,4 +28,4 @@ def require(module: str, extra: str, backend: str) -> ModuleType:
         else:
             # The library is there and lacks one of its own: its message is the useful one.
             problem = f'{module}, and that cannot be imported: {error}'
-        raise MissingExtraError(f"{backend} needs {problem}. Run: pip install 'label-studio[{extra}]'") from error
+        raise RequirementMissingError(f"{backend} needs {problem}. Run: pip install 'label-studio[{extra}]'") from error

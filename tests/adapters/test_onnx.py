@@ -8,8 +8,7 @@ import pytest
 
 from ml_plugins import Serves, Task, TaskFailure
 from ml_plugins.adapters import OnnxBackend
-from ml_plugins.adapters.extras import MissingExtraError
-from ml_plugins.exceptions import PluginBrokenError
+from ml_plugins.exceptions import PluginBrokenError, RequirementMissingError
 from ml_plugins.testing import BackendContract
 from tests.adapters.configs import DIGITS, MOOD, loaded, on_picture, on_text, picture_files
 
@@ -192,7 +191,7 @@ def test_a_segmentation_becomes_masks_and_a_regression_a_number(tmp_path):
 def test_a_missing_library_is_named_with_the_command(monkeypatch):
     # What Python does for a module that is not there.
     monkeypatch.setitem(sys.modules, 'onnxruntime', None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'label-studio\[onnx\]'"):
+    with pytest.raises(RequirementMissingError, match=r"pip install 'label-studio\[onnx\]'"):
         loaded(Digits, DIGITS)
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from ml_plugins import Serves, Task
 from ml_plugins.adapters import TransformersBackend
-from ml_plugins.adapters.extras import MissingExtraError
-from ml_plugins.exceptions import PluginBrokenError
+from ml_plugins.exceptions import PluginBrokenError, RequirementMissingError
 from ml_plugins.testing import BackendContract, MemoryFiles
 from ml_plugins.torch_support import import_torchvision
 from tests.adapters.configs import loaded, on_picture, on_text, picture_files
@@ -294,7 +293,7 @@ def test_speech_is_transcribed_and_a_damaged_sound_fails_alone(transformers, tmp
 
 def test_a_missing_library_is_named_with_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, 'transformers', None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'label-studio\[transformers\]'"):
+    with pytest.raises(RequirementMissingError, match=r"pip install 'label-studio\[transformers\]'"):
         loaded(Sentiment, MOOD)
 
 

@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from label_studio.ml_host.cli.scaffold import create_plugin, kinds
 from tests.installed_plugins import install_plugins
 
 PROGRAM = Path(sys.executable).parent / 'label-studio'
@@ -32,7 +34,7 @@ def test_check_tells_a_good_one_from_an_unknown_one(data_dir):
     assert 'image_classifier' in done.stderr
 
 
-@pytest.mark.parametrize('kind', ['blank', 'sdk'])
+@pytest.mark.parametrize('kind', ['blank'])
 def test_a_created_plugin_passes_its_own_tests_and_is_found(tmp_path, kind):
     done = run('plugins', 'create', 'my_model', '--from', kind, '--directory', tmp_path)
     assert done.returncode == 0, done.stderr
@@ -50,6 +52,54 @@ def test_a_created_plugin_passes_its_own_tests_and_is_found(tmp_path, kind):
     subprocess.run(list(map(str, pip)), check=True, capture_output=True)
     listed = json.loads(run('plugins', 'list', '--json', env={**os.environ, 'PYTHONPATH': str(site)}).stdout)
     assert ('my_model', 'my-model', 'installed') in {(row['name'], row['package'], row['state']) for row in listed}
+    config = site / 'my_model' / 'apps.py'
+    config.write_text(f"{config.read_text()}    requires = {{'no_such_library': 'label-studio[odd]'}}\n")
+    listed = run('plugins', 'list', env={**os.environ, 'PYTHONPATH': str(site)}).stdout
+    assert 'incomplete: it needs no_such_library, which is not installed.' in listed
+    assert "pip install 'label-studio[odd]'" in listed
+
+
+def test_each_kind_of_plugin_passes_its_own_tests(tmp_path):
+    made = [f'made_{kind}' for kind in kinds()]
+    assert {'made_sklearn', 'made_torch', 'made_transformers', 'made_onnx', 'made_function', 'made_blank'} <= set(made)
+    for name, kind in zip(made, kinds(), strict=True):
+        create_plugin(name, tmp_path, kind)
+    # All in one process: torch and scikit-learn are imported once.
+    done = subprocess.run(
+        [
+            sys.executable,
+            '-m',
+            'pytest',
+            '-q',
+            '-rs',
+            '--import-mode=importlib',
+            '-p',
+            'no:cacheprovider',
+            '-p',
+            'no:django',
+        ]
+        + [str(tmp_path / name / 'tests') for name in made],
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(str(tmp_path / name) for name in made)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    if find_spec('onnxruntime') and find_spec('transformers'):
+        # Only then is no kind skipped.
+        assert 'pip install' not in done.stdout
+
+
+def test_the_kind_is_an_option_of_the_command_and_an_unknown_one_is_refused(tmp_path):
+    done = run('plugins', 'create', 'my_digits', '--from', 'onnx', '--directory', tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / 'my_digits' / 'my_digits' / 'model.onnx').stat().st_size > 100
+    assert 'onnxruntime' in (tmp_path / 'my_digits' / 'pyproject.toml').read_text()
+    done = run('plugins', 'create', 'my_other', '--from', 'fortran', '--directory', tmp_path)
+    assert done.returncode != 0
+    assert 'sklearn' in done.stderr
+    assert not (tmp_path / 'my_other').exists()
 
 
 @pytest.mark.parametrize('name', ['My-Model', 'class', '1st'])

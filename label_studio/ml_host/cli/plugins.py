@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from label_studio.ml_host import bootstrap
-from label_studio.ml_host.cli.scaffold import KINDS, create_plugin
+from label_studio.ml_host.cli.scaffold import DEFAULT_KIND, create_plugin, kinds
 from label_studio.ml_host.launcher.data_dir import DataDirError, use_data_dir
 from label_studio.ml_host.sdk.added import add, all_candidates, remove
 from ml_plugins.discovery import Candidate
@@ -38,8 +38,15 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument('name')
     create = actions.add_parser('create', help='write a new plugin package')
     create.add_argument('name', help='a Python package name, e.g. my_model')
-    create.add_argument('--from', dest='kind', default='blank', choices=KINDS, help='what it starts from')
     create.add_argument('--directory', type=Path, default=Path(), help='where to write it (here)')
+    create.add_argument(
+        '--from',
+        dest='kind',
+        metavar='KIND',
+        choices=kinds(),
+        default=DEFAULT_KIND,
+        help=f'what it wraps: {"; ".join(f"{kind.name}, {kind.help}" for kind in kinds().values())} ({DEFAULT_KIND})',
+    )
     adding = actions.add_parser('add', help='run a backend that was written for the ML backend SDK, from its folder')
     adding.add_argument('path', help='the folder with model.py; FOLDER:Class where it has several classes')
     adding.add_argument('--name', help="what people type after --ml-backend-name (the folder's name)")
