@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ml_plugins import parse_label_config
+from ml_plugins.adapters.labels import LabelMatcher
 from tests.serving.test_documented_requests import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,6 +66,7 @@ RUN_ELSEWHERE = {
         'tests/analysis/test_label_errors.py'
     ),
     'label-studio logs --training 1': 'tests/e2e/test_main_job.py',
+    'label-studio plugins create my_digits --from onnx': 'tests/launcher/test_plugins_command.py',
     'python -m pytest tests/test_upstream_contract.py': 'tests/test_upstream_contract.py',
     'python -m tests.upstream_suite.run': 'tests/upstream_suite/test_suite.py',
     'python -m pytest tests': 'tests/test_docs.py',
@@ -111,23 +114,69 @@ def test_a_documented_command_works(command, data_dir, monkeypatch):
     assert done.stdout.strip()
 
 
-def test_the_plugin_of_the_tutorial_passes_its_own_tests(tmp_path):
-    page = ROOT / 'docs' / 'write-a-plugin.md'
-    files = {title: body for where, _kind, title, body in blocks() if where == page and title}
-    assert {'pyproject.toml', 'my_model/apps.py', 'my_model/backend.py', 'tests/test_backend.py'} <= set(files)
+def run_in(folder, *arguments):
+    return subprocess.run([sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=240)
+
+
+PYTEST = ('-m', 'pytest', 'tests', '-q', '-p', 'no:cacheprovider', '-p', 'no:django')
+
+
+def write_files_of(page, folder):
+    files = {title: body for where, _kind, title, body in blocks() if where == ROOT / 'docs' / page and title}
     for name, body in files.items():
-        target = tmp_path / name
+        target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(body, encoding='utf-8')
-    done = subprocess.run(
-        [sys.executable, '-m', 'pytest', 'tests', '-q', '-p', 'no:cacheprovider', '-p', 'no:django'],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    return set(files)
+
+
+def test_the_plugin_of_the_tutorial_passes_its_own_tests(tmp_path):
+    files = write_files_of('write-a-plugin.md', tmp_path)
+    assert {'pyproject.toml', 'my_model/apps.py', 'my_model/backend.py', 'tests/test_backend.py'} <= files
+    done = run_in(tmp_path, *PYTEST)
     assert done.returncode == 0, done.stdout + done.stderr
     assert ' passed' in done.stdout
+
+
+CHECK_ALL = """
+import importlib, pkgutil
+import my_model
+from ml_plugins import BackendContext, MLBackend, MLBackendConfig, Task, parse_label_config
+from ml_plugins.testing import check_backend
+
+names = [found.name for found in pkgutil.iter_modules(my_model.__path__)]
+modules = [importlib.import_module(f'my_model.{name}') for name in names]
+things = [thing for module in modules for thing in vars(module).values() if isinstance(thing, type)]
+backends = [thing for thing in things if issubclass(thing, MLBackend) and thing.__module__.startswith('my_model')]
+assert len(backends) == 5, backends
+assert [problem for backend in backends for problem in check_backend(backend)] == []
+config = importlib.import_module('my_model.apps').MyModelConfig
+assert issubclass(config, MLBackendConfig) and config.name == 'my_model'
+backend_class = config('my_model', my_model).backend_class()
+xml = importlib.import_module('tests.test_wrapped').TEXTS.replace('"a"', '"good"').replace('"b"', '"bad"')
+backend = backend_class(BackendContext(parse_label_config(xml)))
+backend.setup()
+assert backend.predict([Task(1, {'text': 'fine'})])[0].regions[0].value == {'choices': ['good']}
+"""
+
+
+def test_the_adapters_of_their_page_work(tmp_path):
+    files = write_files_of('adapters.md', tmp_path)
+    assert {f'my_model/{name}.py' for name in ('boxes', 'topics', 'pictures', 'sentiment', 'digits')} <= files
+    (tmp_path / 'my_model' / '__init__.py').touch()
+    done = run_in(tmp_path, *PYTEST)
+    assert done.returncode == 0, done.stdout + done.stderr
+    checked = run_in(tmp_path, '-c', CHECK_ALL)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_label_configs_of_the_pages_are_ones():
+    written = [body for _page, kind, _title, body in blocks() if kind == 'xml']
+    assert written
+    for body in written:
+        config = parse_label_config(f'<View><Image name="image" value="$image"/>{body}</View>')
+        matcher = LabelMatcher(config.all_controls[0])
+        assert [matcher.match(name) for name in ('automobile', 'car', 'fire_truck')] == ['Car', 'Car', 'Fire truck']
 
 
 def test_links_between_pages_lead_somewhere():
