@@ -138,10 +138,12 @@ class Adapter(MLBackend):
         """How the model speaks about one of the controls."""
         if control.name not in self._namings:
             typed = parse_label_map(str(self.param_values.get('label_map', '')))
-            mapped = {**self.label_map, **typed}
+            # What the author mapped is about label configs in general; what the project maps must be in its own. One map
+            # serves several controls: each takes what is about its labels.
+            own = {name: label for name, label in self.label_map.items() if label in control.labels}
             if len(self.controls) > 1:
-                # One map serves several controls: each takes what is about its own labels.
-                mapped = {name: label for name, label in mapped.items() if label in control.labels}
+                typed = {name: label for name, label in typed.items() if label in control.labels}
+            mapped = {**own, **typed}
             companions = [
                 other
                 for other in self.label_config.all_controls

@@ -96,6 +96,17 @@ def test_a_mapping_may_come_with_the_backend():
     assert prediction.regions[0].value == {'choices': ['Positive']}
 
 
+def test_a_mapping_of_the_backend_to_labels_that_a_project_does_not_have_gives_way():
+    class Mapped(Polarity):
+        label_map = {'POS': 'Positive', 'NEG': 'Negative'}
+
+    xml = on_text('<Choices name="mood" toName="text"><Choice value="pos"/><Choice value="neg"/></Choices>')
+    [prediction] = loaded(Mapped, xml).predict([Task(1, {'text': 'fine'})])
+    assert prediction.regions[0].value == {'choices': ['pos']}
+    with pytest.raises(LabelConfigError, match='no such label'):
+        loaded(Mapped, xml, {'label_map': 'POS = Positive'})
+
+
 def test_a_model_some_of_whose_labels_fit_says_once_which_do_not(caplog):
     backend = loaded(Polarity, MOOD, {'label_map': 'POS = Positive'})
     for _ in range(3):

@@ -146,6 +146,13 @@ def test_demo_works_beside_them(report):
     assert report['broken_page'] == 404
 
 
+def test_a_plugin_made_of_a_function_works_beside_them(report):
+    demo = report['demo_words']
+    assert (demo['refused'], demo['records']) == ('', [])
+    assert demo['predictions'][0][0]['value'] == {'choices': ['good']}
+    assert 'Looks for fine words.' in card(report, 'demo_words')
+
+
 def test_static_files_of_a_plugin_are_served(report):
     assets = report['demo_assets']
     assert assets['panel.css'][:2] == [200, 'text/css']
