@@ -33,7 +33,7 @@ class Digits(TorchBackend):
 class TestDigits(BackendContract):
     backend_class = Digits
     label_config = DIGITS
-    params = {'epochs': 30, 'learning_rate': 3e-3}
+    params = {'epochs': 10, 'learning_rate': 1e-2}
 
     def tasks(self):
         return [example.task for example in digit_examples(8)]
@@ -132,7 +132,7 @@ def test_numbers_are_learned(tmp_path):
         for level in range(0, 250, 5)
     ]
     run = MemoryRun(tmp_path / 'run')
-    backend = loaded(TrainedBrightness, xml, {'epochs': 200, 'learning_rate': 0.02})
+    backend = loaded(TrainedBrightness, xml, {'epochs': 80, 'learning_rate': 0.05})
     metrics = backend.fit(MemoryDataset(examples), run)
     assert metrics['mean_absolute_error'] < 0.05
     [prediction] = loaded(TrainedBrightness, xml, version=run.version()).predict([brightness_task(128)])
@@ -158,7 +158,7 @@ def test_several_choices_are_learned_and_none_is_an_answer(tmp_path):
             torch.manual_seed(0)
             return nn.Sequential(nn.Flatten(), nn.Linear(12, 32), nn.ReLU(), nn.Linear(32, len(self.names)))
 
-    loaded(Wide, SEVERAL, {'epochs': 150, 'learning_rate': 0.01}).fit(MemoryDataset(examples), run)
+    loaded(Wide, SEVERAL, {'epochs': 60, 'learning_rate': 0.02}).fit(MemoryDataset(examples), run)
     backend = loaded(Wide, SEVERAL, version=run.version())
     dark, middle, bright = backend.predict([brightness_task(level) for level in (0, 125, 250)])
     assert [region.value for region in dark.regions] == [{'choices': ['dark']}]
@@ -216,7 +216,7 @@ def test_a_detector_of_torchvisions_kind_answers_in_percent(size):
         assert prediction.score == 0.75
 
 
-def test_a_real_detector_of_torchvision_fits(monkeypatch):
+def test_a_real_detector_of_torchvision_fits():
     from ml_plugins.torch_support import import_torchvision
 
     class Real(TorchBackend):
