@@ -19,10 +19,14 @@ from packaging.requirements import InvalidRequirement, Requirement
 from ml_plugins.exceptions import PluginBrokenError
 from ml_plugins.sdk.namespace import ROOT, Namespace
 from ml_plugins.sdk.session import Session
-from ml_plugins.sdk.sources import BASE, SdkSource
+from ml_plugins.sdk.sources import BASE, SdkSource, missing_imports
 
 # What the SDK's own server needs, and what the server that we run in brings.
-_NOT_NEEDED = frozenset({'gunicorn', 'label-studio-ml', 'label-studio-sdk', 'label-studio-tools', 'redis', 'rq'})
+_NOT_NEEDED = frozenset(
+    {'gunicorn', 'redis', 'rq', *(f'label-studio-{part}' for part in ('converter', 'ml', 'sdk', 'tools'))}
+)
+# The same library under another name.
+_SAME = {'opencv-python': 'opencv-python-headless', 'opencv-python-headless': 'opencv-python'}
 _environment = threading.Lock()
 
 
@@ -38,18 +42,22 @@ def missing_requirements(source: SdkSource) -> list[str]:
         with contextlib.suppress(InvalidRequirement):
             wanted = Requirement(text)
             applies = wanted.marker is None or wanted.marker.evaluate()
-            if applies and _normal(wanted.name) not in _NOT_NEEDED and not _is_installed(wanted.name):
+            name = _normal(wanted.name)
+            found = name in _NOT_NEEDED or _is_installed(name) or (name in _SAME and _is_installed(_SAME[name]))
+            if applies and not found:
                 missing.append(wanted.name)
     return missing
 
 
-def check_requirements(source: SdkSource) -> None:
-    """Refuse a folder whose requirements are not installed. Raises `PluginBrokenError` with the command."""
-    missing = missing_requirements(source)
+def check_imports(source: SdkSource) -> None:
+    """Refuse a backend that imports what is not installed; nothing is imported to find that out.
+
+    Raises:
+        PluginBrokenError: Names the package and the command.
+    """
+    missing = missing_imports(source)
     if missing:
-        raise PluginBrokenError(
-            f'{", ".join(missing)} of its requirements not installed; run: pip install -r {source.requirements}'
-        )
+        raise PluginBrokenError(_not_installed(source, missing[0]))
 
 
 @contextlib.contextmanager
@@ -131,8 +139,12 @@ def _without_package(source: SdkSource, error: ModuleNotFoundError) -> str:
     name = error.name or str(error)
     if name.startswith(('ml_plugins.sdk.provided', f'{ROOT}.', f'{BASE}.')):
         return f'{source.module}: {error}; that part of the SDK is not provided here'
-    command = f'pip install -r {source.requirements}' if source.requirements else f'pip install {name.split(".")[0]}'
-    return f'the package "{name}" is not installed, and {source.class_name} imports it; run: {command}'
+    return _not_installed(source, name.partition('.')[0])
+
+
+def _not_installed(source: SdkSource, package: str) -> str:
+    command = f'pip install -r {source.requirements}' if source.requirements else f'pip install {package}'
+    return f'the package "{package}" is not installed, and {source.class_name} imports it; run: {command}'
 
 
 def _is_installed(name: str) -> bool:

@@ -21,10 +21,11 @@ from types import ModuleType
 from typing import Any
 
 ROOT = 'sdk_backends'
-# What is found under another name: our own base class, and a package that has moved.
+# What is found under another name: our own base class, and packages that have moved.
 ALIASES = {
     'label_studio_ml': 'ml_plugins.sdk.provided',
     'label_studio_tools': 'label_studio_sdk._extensions.label_studio_tools',
+    'label_studio_converter': 'label_studio_sdk.converter',
 }
 
 _lock = threading.RLock()
@@ -63,7 +64,7 @@ class Namespace:
             return True
         # A folder without __init__.py, unless a library of that name is installed.
         folder = self.folder / top
-        return folder.is_dir() and any(folder.glob('*.py')) and not _is_installed(top)
+        return folder.is_dir() and any(folder.glob('*.py')) and not is_installed(top)
 
     def _import(
         self,
@@ -94,7 +95,7 @@ class Namespace:
         top, dot, rest = name.partition('.')
         if self.owns(top):
             return f'{self._package}.{name}'
-        if top in ALIASES and not (top == 'label_studio_tools' and _is_installed(top)):
+        if top in ALIASES and (top == 'label_studio_ml' or not is_installed(top)):
             return f'{ALIASES[top]}{dot}{rest}'
         return name
 
@@ -156,7 +157,8 @@ def _import_elsewhere(
     return module if top == name else importlib.import_module(ALIASES[top])
 
 
-def _is_installed(top: str) -> bool:
+def is_installed(top: str) -> bool:
+    """Whether a top-level name can be imported; it is not."""
     try:
         return top in sys.modules or importlib.util.find_spec(top) is not None
     except (ImportError, ValueError):

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
 
 from ml_plugins.config import MLBackendConfig
-from ml_plugins.sdk.building import check_requirements
+from ml_plugins.sdk.building import check_imports
 from ml_plugins.sdk.sources import BASE, SdkSource, source_in_folder, source_of_target
 
 if TYPE_CHECKING:
@@ -52,9 +52,9 @@ def config_of(source: SdkSource) -> type[SdkBackendConfig]:
     """An AppConfig for it, in a module made for it.
 
     Raises:
-        PluginBrokenError: Its requirements are not installed.
+        PluginBrokenError: It imports what is not installed.
     """
-    check_requirements(source)
+    check_imports(source)
     label = source.plugin.replace('-', '_')
     module = ModuleType(f'{_APPS}.{label}')
     sys.modules.setdefault(_APPS, ModuleType(_APPS))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml_plugins.exceptions import PluginBrokenError
+from ml_plugins.sdk.namespace import ALIASES, Namespace, is_installed
 
 BASE = 'LabelStudioMLBase'
 _SDK = 'label_studio_ml'
@@ -86,6 +87,34 @@ def source_of_target(plugin: str, target: str, trusted: bool = False) -> SdkSour
     top = module.partition('.')[0]
     folder = path.parents[module.count('.') + (path.name == '__init__.py')]
     return _described(plugin, module, class_name, folder, top, tree)
+
+
+def missing_imports(source: SdkSource) -> list[str]:
+    """Top-level names that its modules import unconditionally and that are not there."""
+    space = Namespace(source.plugin, source.folder, source.only)
+    missing: dict[str, None] = {}
+    waiting, seen = [source.folder.joinpath(*source.module.split('.')).with_suffix('.py')], set()
+    while waiting:
+        path = waiting.pop()
+        if path in seen or not path.is_file():
+            continue
+        seen.add(path)
+        for name in _imported(_parse(path)):
+            top = name.partition('.')[0]
+            if space.owns(top):
+                waiting.append(source.folder.joinpath(*name.split('.')).with_suffix('.py'))
+            elif top not in ALIASES and not is_installed(top):
+                missing[top] = None
+    return list(missing)
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    """What the statements of the module itself import; those in functions, `if` and `try` may never run."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (item.name for item in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
 
 
 def _described(plugin: str, module: str, class_name: str, folder: Path, only: str, tree: ast.Module) -> SdkSource:

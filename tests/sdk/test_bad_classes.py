@@ -4,8 +4,8 @@ import pytest
 
 from ml_plugins import ParameterError, PredictionError, Task
 from ml_plugins.exceptions import ModelVersionError, PluginBrokenError
-from ml_plugins.sdk.building import check_requirements
-from ml_plugins.sdk.sources import source_in_folder
+from ml_plugins.sdk.building import check_imports, missing_requirements
+from ml_plugins.sdk.sources import missing_imports, source_in_folder
 from ml_plugins.testing import MemoryFiles
 from tests.sdk.cases import choice, example, tasks, trained
 
@@ -121,14 +121,37 @@ def test_a_key_that_the_class_misses_is_its_own_affair(load, written):
 
 
 def test_a_missing_package_is_named_with_the_command(load, written):
-    folder = written('import no_such_package.part')
+    folder = written('pass')
+    path = folder / 'model.py'
+    path.write_text(f'import no_such_package.part\n{path.read_text()}')
     with pytest.raises(PluginBrokenError, match=r'"no_such_package" is not installed.*pip install no_such_package'):
         load(folder)
     (folder / 'requirements.txt').write_text('# what it needs\nrequests\nno-such-package>=2 # really\n-r other.txt\n')
     with pytest.raises(PluginBrokenError, match=r'pip install -r .*requirements\.txt'):
         load(folder)
-    with pytest.raises(PluginBrokenError, match='no-such-package of its requirements not installed; run: pip install'):
-        check_requirements(source_in_folder('written', folder))
+    source = source_in_folder('written', folder)
+    assert missing_requirements(source) == ['no-such-package']
+    with pytest.raises(PluginBrokenError, match=r'"no_such_package" is not installed.*pip install -r'):
+        check_imports(source)
+
+
+def test_what_may_never_be_imported_is_not_missed(written):
+    text = """
+    import json
+    from label_studio_converter.utils import convert_annotation_to_yolo
+    import helpers
+    from label_studio_ml.model import LabelStudioMLBase
+    try:
+        import no_such_package
+    except ImportError:
+        pass
+
+    class Model(LabelStudioMLBase):
+        def predict(self, tasks, context=None, **kwargs):
+            import no_such_package
+    """
+    folder = written(text=text, helpers='import no_such_helper\nimport model\n')
+    assert missing_imports(source_in_folder('written', folder)) == ['no_such_helper']
 
 
 def test_a_part_of_the_sdk_that_is_not_provided_is_named(load, written):

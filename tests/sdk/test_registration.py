@@ -118,8 +118,13 @@ def test_a_folder_is_added_listed_checked_and_removed(tmp_path):
     assert 'Added WordsClassifier' in done.stdout
     assert f'pip install -r {folder / "requirements.txt"}' in done.stdout
     [row] = [row for row in json.loads(run(tmp_path, 'list', '--json').stdout) if row['name'] == 'words']
-    assert (row['package'], row['state']) == (str(folder), 'broken')
-    assert 'pip install -r' in row['reason']
+    assert (row['package'], row['state']) == (str(folder), 'installed')
+    assert 'no-such-package not installed, if it is needed: pip install -r' in row['reason']
+    source = (folder / 'model.py').read_text()
+    (folder / 'model.py').write_text(f'import no_such_package\n{source}')
+    [row] = [row for row in json.loads(run(tmp_path, 'list', '--json').stdout) if row['name'] == 'words']
+    assert row['state'] == 'broken' and '"no_such_package" is not installed' in row['reason']
+    (folder / 'model.py').write_text(source)
     (folder / 'requirements.txt').unlink()
     assert run(tmp_path, 'check', 'words').returncode == 0
     (folder / 'utils.py').write_text('import no_such_package\n')

@@ -86,22 +86,36 @@ def _list(as_json: bool) -> int:
 
 def _row(candidate: Candidate) -> Row:
     """Look at the app config alone: that is quick, and tells most of what can be wrong."""
-    from ml_plugins.sdk.building import check_requirements
+    from ml_plugins.sdk.building import check_imports, missing_requirements
     from ml_plugins.sdk.plugin import sdk_source
 
     state, reason = 'installed', ''
     module, _, attribute = candidate.target.partition(':')
     try:
         source = sdk_source(candidate)
-        if source is not None:
-            check_requirements(source)
-        elif reason := getattr(import_module(module), attribute).missing(candidate.distribution):
-            state = 'incomplete'
+        if source is None:
+            if reason := getattr(import_module(module), attribute).missing(candidate.distribution):
+                state = 'incomplete'
+        else:
+            check_imports(source)
+            if missing := missing_requirements(source):
+                reason = f'{", ".join(missing)} not installed, if it is needed: pip install -r {source.requirements}'
     except MLPluginError as error:
         state, reason = 'broken', str(error)
     except (Exception, SystemExit) as error:
         state, reason = 'broken', f'{type(error).__name__}: {error}'
     return Row(candidate.name, candidate.distribution or candidate.folder, candidate.version, state, reason)
+    except MLPluginError as error:
+        state, reason = 'broken', str(error)
+    except (Exception, SystemExit) as error:
+<<<<<<< HEAD
+        state, reason = 'broken', f'{type(error).__name__}: {error}'
+    return Row(candidate.name, candidate.distribution or candidate.folder, candidate.version, state, reason)
+=======
+        reason = f'{type(error).__name__}: {error}'
+    state = 'broken' if reason else 'installed'
+    return Row(candidate.name, candidate.distribution or candidate.folder, candidate.version, state, reason or note)
+>>>>>>> 3c269d1 (Name a package that is missing without importing the backend)
 
 
 def _check(name: str) -> int:

@@ -23,8 +23,9 @@ def answer(project_id: int | None, request: WebRequest) -> WebResponse:
     """What upstream's views answer; 404 for a project that is gone."""
     from label_studio.ml_host.upstream import Project, request_locals
 
-    projects = Project.objects.select_related('created_by')
-    project = projects.filter(pk=project_id).first() if project_id is not None else None
+    project = None
+    if project_id is not None:
+        project = Project.objects.select_related('created_by').filter(pk=project_id).first()
     if project is None or project.created_by is None:
         body = b'{"detail": "The project has no owner any more, in whose name this could be answered."}'
         return WebResponse(404, {'Content-Type': 'application/json'}, body)
