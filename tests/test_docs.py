@@ -70,6 +70,10 @@ RUN_ELSEWHERE = {
     'python -m pytest tests/test_upstream_contract.py': 'tests/test_upstream_contract.py',
     'python -m tests.upstream_suite.run': 'tests/upstream_suite/test_suite.py',
     'python -m pytest tests': 'tests/test_docs.py',
+    'pip install -r my-backend/requirements.txt': 'tests/sdk/test_registration.py',
+    'label-studio plugins add my-backend --name my_backend': 'tests/sdk/test_registration.py',
+    'label-studio start demo --init --template text_classification '
+    '--ml-backend-name my_backend': 'tests/sdk/test_in_a_server.py',
     # These run with other hosts, ports and folders.
     'export DJANGO_DB=default POSTGRE_HOST=db POSTGRE_PORT=5432 POSTGRE_NAME=labels': 'tests/e2e/test_postgresql.py',
     'export POSTGRE_USER=labels POSTGRE_PASSWORD=secret': 'tests/e2e/test_postgresql.py',

@@ -16,7 +16,7 @@ from tests.sdk.cases import BACKENDS, TEXT_CONFIG
 pytestmark = pytest.mark.slow
 
 PROGRAM = Path(sys.executable).parent / 'label-studio'
-WORDS, VOTES = '/api/projects/1/ml-backends/words/', '/api/projects/1/ml-backends/votes/'
+WORDS, VOTES = '/api/projects/2/ml-backends/words/', '/api/projects/2/ml-backends/votes/'
 TEXTS = [('a fine day', 'good'), ('rain again', 'bad')] * 8
 
 
@@ -31,10 +31,11 @@ class Lead:
         environment = {**os.environ, 'LABEL_STUDIO_BASE_DATA_DIR': str(data_dir)}
         for name in ('words', 'votes'):
             subprocess.run([PROGRAM, 'plugins', 'add', BACKENDS / name], env=environment, check=True)
-        self.server = Server(data_dir).wait_until_ready()
+        arguments = ('demo', '--init', '--template', 'text_classification', '--ml-backend-name', 'words')
+        self.server = Server(data_dir, *arguments).wait_until_ready()
         self.session = self.server.login()
         self.call('POST', '/api/projects/', 201, {'title': 'Moods', 'label_config': TEXT_CONFIG})
-        self.call('POST', '/api/projects/1/import', 201, [{'text': text} for text, _ in TEXTS])
+        self.call('POST', '/api/projects/2/import', 201, [{'text': text} for text, _ in TEXTS])
 
     def call(self, method, path, expected, body=None):
         answer = self.session.request(method, f'{self.server.url}{path}', json=body)
@@ -53,7 +54,7 @@ class Lead:
 
     def click(self, backend, task, label):
         """What the editor does with a tool of the model."""
-        rows = self.call('GET', '/api/ml?project=1', 200)
+        rows = self.call('GET', '/api/ml?project=2', 200)
         number = next(row['id'] for row in rows if row['title'] == backend)
         body = {'task': task, 'context': {'result': [region(label)]}}
         return self.call('POST', f'/api/ml/{number}/interactive-annotating', 200, body)['data']
@@ -82,6 +83,12 @@ def lead(tmp_path_factory, migrated_database):
         lead.server.stop(signal.SIGINT)
 
 
+def test_it_is_named_at_the_start_as_any_other(lead):
+    assert lead.call('GET', '/api/projects/1/ml-backends/words/', 200)['enabled']
+    described = {row['name']: row for row in lead.call('GET', '/api/ml-plugins/', 200)}
+    assert described['votes']['description'] == 'Votes, written for the ML backend SDK.'
+
+
 def test_a_class_of_version_two_from_the_first_task_to_its_version(lead):
     lead.call('PATCH', WORDS, 200, {'enabled': True})
     assert lead.predicted(1, 'words-v0') == 'bad'
@@ -107,5 +114,5 @@ def test_a_class_of_version_one_beside_it(lead):
         lead.call('POST', f'/api/tasks/{number}/annotations/', 201, {'result': [region('good')]})
     lead.train(VOTES)
     assert json.loads(lead.session.get(f'{lead.server.url}{VOTES}versions/').text)[0]['metrics']['labels'] > 0
-    lead.call('PATCH', '/api/projects/1/', 200, {'model_version': 'votes'})
+    lead.call('PATCH', '/api/projects/2/', 200, {'model_version': 'votes'})
     assert lead.predicted(16, 'votes-v1') == 'good'
