@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from importlib import import_module
 
 from django.apps import apps
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -165,12 +164,12 @@ registry = Registry()
 
 
 def _import_config(candidate: Candidate) -> type[MLBackendConfig]:
-    from ml_plugins.sdk.plugin import config_of, sdk_source
+    from ml_plugins.sdk.plugin import config_of, resolve
+    from ml_plugins.sdk.sources import SdkSource
 
-    if (source := sdk_source(candidate)) is not None:
-        return config_of(source)
-    module_name, _, attribute = candidate.target.partition(':')
-    found = getattr(import_module(module_name), attribute, None)
+    found = resolve(candidate)
+    if isinstance(found, SdkSource):
+        return config_of(found)
     if not (isinstance(found, type) and issubclass(found, MLBackendConfig)):
         raise PluginBrokenError(
             f'the entry point "{candidate.name} = {candidate.target}" must name a subclass of '

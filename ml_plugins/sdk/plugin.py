@@ -7,7 +7,7 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ml_plugins.config import MLBackendConfig
 from ml_plugins.sdk.building import check_imports
@@ -37,15 +37,27 @@ class SdkBackendConfig(MLBackendConfig):
         return _backend_of(self.source)
 
 
-def sdk_source(candidate: Candidate) -> SdkSource | None:
-    """The class of the SDK that a plugin is, or None when it is an ordinary plugin.
+def resolve(candidate: Candidate) -> Any:
+    """What a plugin is: an `SdkSource`, of which nothing is imported where that can be helped, or what is imported.
 
     Raises:
-        PluginBrokenError: It is a folder without such a class.
+        PluginBrokenError: It is a folder without a class of the SDK.
+        Exception: Whatever the import raises.
     """
     if candidate.folder:
         return source_in_folder(candidate.name, Path(candidate.folder), candidate.target)
-    return source_of_target(candidate.name, candidate.target) or _source_by_import(candidate)
+    if (source := source_of_target(candidate.name, candidate.target)) is not None:
+        return source
+    # The base class may be in another module, and that one imports the SDK.
+    module, _, attribute = candidate.target.partition(':')
+    try:
+        found = getattr(import_module(module), attribute, None)
+        is_sdk = BASE in {base.__name__ for base in getattr(found, '__mro__', ())}
+    except ModuleNotFoundError as error:
+        if (error.name or '').partition('.')[0] != 'label_studio_ml':
+            raise
+        found, is_sdk = None, True
+    return (source_of_target(candidate.name, candidate.target, trusted=True) or found) if is_sdk else found
 
 
 def config_of(source: SdkSource) -> type[SdkBackendConfig]:
@@ -73,22 +85,6 @@ def config_of(source: SdkSource) -> type[SdkBackendConfig]:
         },
     )
     return module.Config
-
-
-def _source_by_import(candidate: Candidate) -> SdkSource | None:
-    """For a class whose base class is in another module: that one imports the SDK."""
-    module, _, class_name = candidate.target.partition(':')
-    try:
-        found = getattr(import_module(module), class_name, None)
-    except ModuleNotFoundError as error:
-        if (error.name or '').partition('.')[0] != 'label_studio_ml':
-            return None
-        return source_of_target(candidate.name, candidate.target, trusted=True)
-    except Exception:
-        # The ordinary way of loading it meets the same again, and records it.
-        return None
-    names = {base.__name__ for base in getattr(found, '__mro__', ())}
-    return source_of_target(candidate.name, candidate.target, trusted=True) if BASE in names else None
 
 
 @cache

@@ -40,6 +40,14 @@ def test_siblings_of_the_same_name_do_not_meet(load):
     assert {'model', 'utils', 'label_studio_ml'}.isdisjoint(sys.modules)
 
 
+def test_an_installed_sdk_changes_nothing(load, tmp_path, monkeypatch):
+    """The real one makes a database in the current folder when it is imported, among other things."""
+    (tmp_path / 'label_studio_ml').mkdir()
+    (tmp_path / 'label_studio_ml' / '__init__.py').write_text('raise RuntimeError("the installed SDK is imported")')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert choice(load(BACKENDS / 'words').predict(tasks('rain'))[0]) == 'bad'
+
+
 def test_each_model_has_globals_of_its_own(load, written):
     folder = written(
         text="""

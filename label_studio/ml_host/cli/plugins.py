@@ -7,7 +7,6 @@ import json
 import sys
 import traceback
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
 
 from label_studio.ml_host import bootstrap
@@ -87,8 +86,10 @@ def _list(as_json: bool) -> int:
 def _row(candidate: Candidate) -> Row:
     """Look at the app config alone: that is quick, and tells most of what can be wrong."""
     from ml_plugins.sdk.building import check_imports, missing_requirements
-    from ml_plugins.sdk.plugin import sdk_source
+    from ml_plugins.sdk.plugin import resolve
+    from ml_plugins.sdk.sources import SdkSource
 
+<<<<<<< HEAD
     state, reason = 'installed', ''
     module, _, attribute = candidate.target.partition(':')
     try:
@@ -100,22 +101,22 @@ def _row(candidate: Candidate) -> Row:
             check_imports(source)
             if missing := missing_requirements(source):
                 reason = f'{", ".join(missing)} not installed, if it is needed: pip install -r {source.requirements}'
-    except MLPluginError as error:
-        state, reason = 'broken', str(error)
-    except (Exception, SystemExit) as error:
-        state, reason = 'broken', f'{type(error).__name__}: {error}'
-    return Row(candidate.name, candidate.distribution or candidate.folder, candidate.version, state, reason)
-    except MLPluginError as error:
-        state, reason = 'broken', str(error)
-    except (Exception, SystemExit) as error:
-<<<<<<< HEAD
-        state, reason = 'broken', f'{type(error).__name__}: {error}'
-    return Row(candidate.name, candidate.distribution or candidate.folder, candidate.version, state, reason)
 =======
-        reason = f'{type(error).__name__}: {error}'
-    state = 'broken' if reason else 'installed'
-    return Row(candidate.name, candidate.distribution or candidate.folder, candidate.version, state, reason or note)
->>>>>>> 3c269d1 (Name a package that is missing without importing the backend)
+    reason = note = ''
+    try:
+        found = resolve(candidate)
+        if isinstance(found, SdkSource):
+            check_imports(found)
+            if missing := missing_requirements(found):
+                note = f'{", ".join(missing)} not installed, if it is needed: pip install -r {found.requirements}'
+        elif found is None:
+            reason = f'there is no {candidate.target}'
+>>>>>>> e7d9aea (Import an entry point once, and tell a class of the SDK from what that gives)
+    except MLPluginError as error:
+        state, reason = 'broken', str(error)
+    except (Exception, SystemExit) as error:
+        state, reason = 'broken', f'{type(error).__name__}: {error}'
+    return Row(candidate.name, candidate.distribution or candidate.folder, candidate.version, state, reason)
 
 
 def _check(name: str) -> int:
