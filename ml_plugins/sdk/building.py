@@ -18,7 +18,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from ml_plugins.exceptions import PluginBrokenError
 from ml_plugins.sdk.namespace import ROOT, Namespace
-from ml_plugins.sdk.session import Session
+from ml_plugins.sdk.session import TOKEN, Session
 from ml_plugins.sdk.sources import BASE, SdkSource, missing_imports
 
 # What the SDK's own server needs, and what the server that we run in brings.
@@ -61,18 +61,21 @@ def check_imports(source: SdkSource) -> None:
 
 
 @contextlib.contextmanager
-def model_directory(directory: Path) -> Iterator[None]:
-    """``MODEL_DIR`` names this folder, which classes read while they are imported."""
+def import_environment(directory: Path) -> Iterator[None]:
+    """What classes read while they are imported: ``MODEL_DIR``, and tokens that nobody checks in this process."""
     with _environment:
-        before = os.environ.get('MODEL_DIR')
-        os.environ['MODEL_DIR'] = str(directory)
+        wanted = {name: os.environ.get(name) or TOKEN for name in ('LABEL_STUDIO_API_KEY', 'LABEL_STUDIO_ACCESS_TOKEN')}
+        wanted['MODEL_DIR'] = str(directory)
+        before = {name: os.environ.get(name) for name in wanted}
+        os.environ.update(wanted)
         try:
             yield
         finally:
-            if before is None:
-                del os.environ['MODEL_DIR']
-            else:
-                os.environ['MODEL_DIR'] = before
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 def build(source: SdkSource, session: Session, label_config: str, train_output: Mapping[str, Any] | None = None) -> Any:
@@ -127,7 +130,7 @@ def explained(source: SdkSource) -> Iterator[None]:
 
 
 def _import_class(source: SdkSource, directory: Path) -> type:
-    with model_directory(directory):
+    with import_environment(directory):
         module = Namespace(source.plugin, source.folder, source.only).load(source.module)
     found = getattr(module, source.class_name, None)
     if not isinstance(found, type):

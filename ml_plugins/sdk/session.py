@@ -15,6 +15,9 @@ from ml_plugins.sdk.host import StoredValue
 from ml_plugins.task_data import is_reference
 from ml_plugins.types import Task
 
+# Stands where a class of the SDK wants a token for this server.
+TOKEN = 'in-process'
+
 _active: ContextVar[Session | None] = ContextVar('sdk_session', default=None)
 # Threads that a class starts have no context of their own; in a process that only trains it does not matter.
 _of_process: Session | None = None

@@ -16,9 +16,8 @@ from urllib.parse import urlsplit
 
 from ml_plugins.sdk import host
 from ml_plugins.sdk.host import WebRequest, WebResponse
-from ml_plugins.sdk.session import Session, current
+from ml_plugins.sdk.session import TOKEN, Session, current
 
-TOKEN = 'in-process'
 # What the SDK takes for Label Studio where nothing else is said.
 _DEFAULTS = ('http://localhost:8080', 'http://127.0.0.1:8080', 'http://localhost:8000')
 _VARIABLES = ('LABEL_STUDIO_URL', 'LABEL_STUDIO_HOST', 'LABEL_STUDIO_HOSTNAME', 'LABEL_STUDIO_BASE_URL', 'HOSTNAME')

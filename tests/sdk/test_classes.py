@@ -109,6 +109,24 @@ def test_extra_params_and_the_label_config_are_there(load, written):
     assert load(written(body), extra_params='{"score": 0.5}').predict(tasks('x'))[0].score == 0.5
 
 
+def test_tokens_need_not_be_set(load, written, monkeypatch):
+    for name in ('LABEL_STUDIO_API_KEY', 'LABEL_STUDIO_ACCESS_TOKEN', 'MODEL_DIR'):
+        monkeypatch.delenv(name, raising=False)
+    folder = written(
+        """
+        KEYS = {os.environ['LABEL_STUDIO_API_KEY'], os.environ['LABEL_STUDIO_ACCESS_TOKEN']}
+
+        def predict(self, tasks, context=None, **kwargs):
+            assert {self.get_label_studio_access_token()} == self.KEYS
+            assert 'LABEL_STUDIO_API_KEY' not in os.environ and 'MODEL_DIR' not in os.environ
+            return [{'result': [REGION]} for _ in tasks]
+        """
+    )
+    path = folder / 'model.py'
+    path.write_text(f'import os\n{path.read_text()}')
+    assert choice(load(folder).predict(tasks('x'))[0]) == 'good'
+
+
 # --- Values -----------------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_plugins.exceptions import PluginBrokenError
 from ml_plugins.sdk.provided.response import ModelResponse
-from ml_plugins.sdk.session import Session, current
+from ml_plugins.sdk.session import TOKEN, Session, current
 
 __all__ = ['LabelStudioMLBase', 'ModelResponse', 'predict_fn', 'update_fn']
 
@@ -194,7 +194,7 @@ class LabelStudioMLBase:
 
     def get_label_studio_access_token(self) -> str:
         """Nothing that anybody has to know: calls to this server are answered without a token."""
-        return 'in-process'
+        return TOKEN
 
     def get_label_studio_client(self) -> Any:
         """A client of the SDK, answered by this server in this process."""
