@@ -89,29 +89,17 @@ def _row(candidate: Candidate) -> Row:
     from ml_plugins.sdk.plugin import resolve
     from ml_plugins.sdk.sources import SdkSource
 
-<<<<<<< HEAD
     state, reason = 'installed', ''
-    module, _, attribute = candidate.target.partition(':')
-    try:
-        source = sdk_source(candidate)
-        if source is None:
-            if reason := getattr(import_module(module), attribute).missing(candidate.distribution):
-                state = 'incomplete'
-        else:
-            check_imports(source)
-            if missing := missing_requirements(source):
-                reason = f'{", ".join(missing)} not installed, if it is needed: pip install -r {source.requirements}'
-=======
-    reason = note = ''
     try:
         found = resolve(candidate)
         if isinstance(found, SdkSource):
             check_imports(found)
             if missing := missing_requirements(found):
-                note = f'{", ".join(missing)} not installed, if it is needed: pip install -r {found.requirements}'
+                reason = f'{", ".join(missing)} not installed, if it is needed: pip install -r {found.requirements}'
         elif found is None:
-            reason = f'there is no {candidate.target}'
->>>>>>> e7d9aea (Import an entry point once, and tell a class of the SDK from what that gives)
+            state, reason = 'broken', f'there is no {candidate.target}'
+        elif reason := found.missing(candidate.distribution):
+            state = 'incomplete'
     except MLPluginError as error:
         state, reason = 'broken', str(error)
     except (Exception, SystemExit) as error:
