@@ -111,6 +111,17 @@ class BackendCrashError(MLPluginError):
     code = 'backend_crash'
 
 
+class BackendAwayError(BackendCrashError):
+    """What the backend works with, such as a server elsewhere, cannot be reached; the same tasks may do later.
+
+    Attributes:
+        retry_after: Seconds after which another try makes sense.
+    """
+
+    code = 'backend_away'
+    retry_after = 0.5
+
+
 class StrategyError(MLPluginError):
     """A query strategy or a stopping criterion is unknown, broken, or has nothing to work with."""
 

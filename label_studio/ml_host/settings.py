@@ -178,3 +178,7 @@ LOGGING = logging_config(LOGGING, ML_LOG_DIR, level=get_env('ML_LOG_LEVEL', 'INF
 
 # HTTP ML backends on this machine or in a private network: only with an explicit setting.
 ML_BLOCK_LOCAL_IP = get_bool_env('ML_BLOCK_LOCAL_IP', True)
+# Addresses of HTTP ML backends that are allowed all the same, with commas between them.
+ML_ALLOWED_BACKEND_URLS = [url.strip() for url in get_env('ML_ALLOWED_BACKEND_URLS', '').split(',') if url.strip()]
+# Tasks of one request to an HTTP ML backend in a bulk run.
+ML_HTTP_BATCH = int(get_env('ML_HTTP_BATCH', 16))

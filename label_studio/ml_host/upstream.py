@@ -35,6 +35,7 @@ NAMES: dict[str, str] = {
     'SsrfBlockedUrlError': 'core.utils.exceptions',
     'Task': 'tasks.models',
     'TaskLock': 'tasks.models',
+    'TaskSimpleSerializer': 'tasks.serializers',
     'TokenAuthenticationPhaseout': 'jwt_auth.auth',
     'UpstreamMLBackend': 'ml.models:MLBackend',
     'User': 'users.models',
@@ -128,6 +129,12 @@ SEAMS: tuple[Seam, ...] = (
         'label_studio.ml_host.data_manager.columns:represent',
         ('self', 'obj'),
         'Its fields are fixed, and the columns of active learning are none of them.',
+    ),
+    Seam(
+        'ml.api_connector:BaseHTTPAPI.create_session',
+        'label_studio.ml_host.http_backends.allowed:create_session',
+        ('self',),
+        'Upstream allows all private addresses or none; here those that somebody named.',
     ),
     Seam(
         'ml.api_connector:MLApi._request',

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -172,6 +173,25 @@ def test_the_connection_is_deleted(servers, project):
     assert peer.api('GET', f'/api/ml?project={project_id}', 200) == []
     opened = peer.api('GET', f'/api/projects/{project_id}/next', 200)
     assert opened['id']
+
+
+def test_its_events_arrive_where_the_address_carries_the_credentials(servers):
+    peer, models = servers
+    created = peer.api('POST', '/api/projects/', 201, json={'title': 'Events', 'label_config': CONFIG})
+    peer.api('POST', f'/api/projects/{created["id"]}/import', 201, json=[{'data': {'text': 'goal'}}])
+    (task,) = tasks_of(peer, created['id'])
+    address = models.url.replace('http://', f'http://{quote(EMAIL)}:{PASSWORD}@')
+    # Nothing can be fetched from there, so what is learned came with the events.
+    form = {'project': created['id'], 'url': address, 'title': 'words', 'is_interactive': True}
+    form['extra_params'] = {'hostname': 'http://[::1]:9'}
+    connected = peer.api('POST', '/api/ml', 201, json=form)
+    region = {'from_name': 'topic', 'to_name': 'text', 'type': 'choices', 'value': {'choices': ['sport']}}
+    peer.api('POST', f'/api/tasks/{task["id"]}/annotations/', 201, json={'result': [region]})
+    peer.api('POST', f'/api/ml/{connected["id"]}/train', 200)
+    until(lambda: peer.api('GET', f'/api/ml/{connected["id"]}', 200)['model_version'] == 'word_counts-v1', 90)
+    drawn = {'task': task['id'], 'context': {'result': []}}
+    answer = peer.api('POST', f'/api/ml/{connected["id"]}/interactive-annotating', 200, json=drawn)
+    assert answer['data']['result'][0]['value']['choices'] == ['sport']
 
 
 def test_there_are_no_pages(servers):

@@ -21,10 +21,12 @@ from label_studio.ml_host.api.prelabel_serializers import (
 from label_studio.ml_host.api.state import state_of
 from label_studio.ml_host.api.views import AUDIENCE, NOT_FOUND, REFUSED, TAGS, BackendView
 from label_studio.ml_host.enabling import gate
+from label_studio.ml_host.http_backends.rows import connection_of, is_http
 from label_studio.ml_host.models import ModelVersion, PrelabelRun
 from label_studio.ml_host.prelabeling.choices import ChoiceError, version_of
 from label_studio.ml_host.prelabeling.overview import active_runs, latest_ended, runs_of
 from label_studio.ml_host.upstream import ViewClassPermission, all_permissions
+from ml_plugins.exceptions import PluginNotFoundError
 
 FAILURES_A_PAGE = 100
 SHOWN_RUNS = 100
@@ -54,7 +56,7 @@ class PrelabelRunListAPI(PrelabelView):
     def get(self, request: Request, pk: int, name: str) -> Response:
         """Runs, newest first."""
         project = self.project(pk)
-        state_of(project, name)
+        _check_known(project, name)
         return Response(PrelabelRunSerializer(runs_of(project, name)[:SHOWN_RUNS], many=True).data)
 
     @extend_schema(
@@ -68,7 +70,7 @@ class PrelabelRunListAPI(PrelabelView):
     def post(self, request: Request, pk: int, name: str) -> Response:
         """Start a run."""
         project = self.project(pk)
-        state_of(project, name)
+        _check_known(project, name)
         body = PrelabelStartSerializer(data=request.data)
         body.is_valid(raise_exception=True)
         values = dict(body.validated_data)
@@ -204,3 +206,11 @@ def _check_tasks(project: Any, task_ids: list[int] | None) -> None:
     if strange:
         named = ', '.join(map(str, strange[:5])) + (', …' if len(strange) > 5 else '')
         raise ChoiceError(f'task_ids: {named} {"is" if len(strange) == 1 else "are"} not in project {project.pk}')
+
+
+def _check_known(project: Any, name: str) -> None:
+    """Refuse a name that is neither an installed plugin nor a backend that is connected by URL."""
+    if not is_http(name):
+        state_of(project, name)
+    elif connection_of(project.pk, name) is None:
+        raise PluginNotFoundError(f'No ML backend "{name}" is connected to project {project.pk}.')

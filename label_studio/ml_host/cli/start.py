@@ -66,11 +66,15 @@ def _name_environment(options: argparse.Namespace) -> None:
     name_settings(options)
     if options.ml_backend_name and not options.ml_backend_url and not options.project_name:
         os.environ['LABEL_STUDIO_ML_DEFAULT_BACKEND'] = options.ml_backend_name
-    if options.ml_backend_url:
-        allowed = 'LABEL_STUDIO_ML_BLOCK_LOCAL_IP'
-        if allowed not in os.environ and 'ML_BLOCK_LOCAL_IP' not in os.environ:
-            os.environ[allowed] = 'false'
-            print(f'ML backends on this machine and in private networks are allowed, for {options.ml_backend_url}')
+    for url in [options.ml_backend_url, *(options.ml_backends or ())]:
+        if url:
+            _allow(url)
+
+
+def _allow(url: str) -> None:
+    """Who names an address on the command line means it, wherever it is; others stay refused."""
+    named = os.environ.get('LABEL_STUDIO_ML_ALLOWED_BACKEND_URLS') or os.environ.get('ML_ALLOWED_BACKEND_URLS', '')
+    os.environ['LABEL_STUDIO_ML_ALLOWED_BACKEND_URLS'] = f'{named},{url}'.strip(',')
 
 
 def _read_config(options: argparse.Namespace) -> dict:

@@ -13,6 +13,7 @@ from label_studio.ml_host.api.errors import status_of
 from label_studio.ml_host.data_manager.selection import chosen_tasks
 from label_studio.ml_host.enabling import gate
 from label_studio.ml_host.enabling.services import plugin_name
+from label_studio.ml_host.http_backends.rows import connections_of, name_of
 from label_studio.ml_host.models import PrelabelRun
 from label_studio.ml_host.prelabeling.choices import SKIPS, Model, Skip, model_of, models_of_project, skip_of
 from label_studio.ml_host.prelabeling.on_open import selected_backend
@@ -42,8 +43,8 @@ def register() -> None:
     )
     known = {key: value for key, value in settings.DATA_MANAGER_ACTIONS[RETRIEVE].items() if key != 'id'}
     text = (
-        'Predict the selected tasks with the model that is connected to the project. A model inside this server works '
-        'in the background. A model that is connected by URL has to answer before the request ends.'
+        'Predict the selected tasks with the model that is connected to the project. It works in the background; see '
+        'its progress on the ML backends page.'
     )
     register_action(**{**known, 'dialog': {**known['dialog'], 'text': text}})
 
@@ -59,19 +60,23 @@ def prelabel_tasks(project, queryset: QuerySet, **kwargs: Any) -> dict[str, Any]
 
 
 def retrieve(original: Callable[..., Any], project, queryset: QuerySet, **kwargs: Any) -> dict[str, Any]:
-    """Seam of ``retrieve_tasks_predictions``: a plugin predicts in the background, as *Pre-label with…* does."""
-    if not _is_for_plugin(project):
-        return original(project, queryset, **kwargs)
+    """Seam of ``retrieve_tasks_predictions``: every model predicts in the background, as *Pre-label with…* does."""
     try:
-        return _start(project, queryset, kwargs['request'], model_of(project, ''), SKIPS[0])
+        wanted = _wanted(project)
+        if wanted is None:
+            return original(project, queryset, **kwargs)
+        return _start(project, queryset, kwargs['request'], model_of(project, wanted), SKIPS[0])
     except MLPluginError as error:
         return _refusal(error)
 
 
-def _is_for_plugin(project) -> bool:
-    # Upstream takes the first connection, whichever is selected.
+def _wanted(project) -> str | None:
+    """The model to ask: the selected one, else the first, as upstream does; None where there is none."""
     first = project.ml_backend
-    return selected_backend(project) is not None or bool(first is not None and plugin_name(first.url))
+    if selected_backend(project) is not None or (first is not None and plugin_name(first.url)):
+        return ''
+    http = connections_of(project)
+    return name_of(http[0]) if http else None
 
 
 def _start(project, queryset: QuerySet, request, model: Model, skip: Skip) -> dict[str, Any]:
@@ -100,7 +105,7 @@ def _refusal(error: MLPluginError) -> dict[str, Any]:
 
 
 def _nothing_enabled(user, project) -> bool:
-    return not gate.active_of_project(project.pk)
+    return not gate.active_of_project(project.pk) and not connections_of(project)
 
 
 def _form(user, project) -> list[dict[str, Any]]:

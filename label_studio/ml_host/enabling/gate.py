@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from django.db.models import F, OuterRef, Subquery
 
+from label_studio.ml_host.http_backends.rows import is_http, row_of
 from label_studio.ml_host.models import ProjectBackend
 from ml_plugins.registry import registry
 
 
 def active(project_id: int, backend: str) -> ProjectBackend | None:
-    """The row of an enabled, usable plugin, with its version in service; None when it must not be used."""
+    """The row of an enabled, usable plugin, with its version in service; None when it must not be used.
+
+    A backend that is connected by URL has a row as well, under the name that bulk runs know it by.
+    """
+    if is_http(backend):
+        return row_of(project_id, backend)
     if not _is_usable(backend):
         return None
     return (

@@ -8,8 +8,10 @@ from django.conf import settings
 from django.db.models.signals import post_delete, post_save
 
 from label_studio.ml_host.enabling import misfit, services
+from label_studio.ml_host.http_backends.rows import name_of
 from label_studio.ml_host.learning import watcher
 from label_studio.ml_host.models import ModelVersion, ProjectBackend, RemoteProject
+from label_studio.ml_host.prelabeling import runs
 from label_studio.ml_host.task_data import remote
 from label_studio.ml_host.versions import removal
 from ml_plugins.registry import registry
@@ -82,6 +84,9 @@ def on_connection_deleted(sender, instance, origin=None, **kwargs) -> None:
     """A plugin disconnected on upstream's Model page is disabled by that."""
     name = services.plugin_name(instance.url)
     # The row also goes when its project is deleted; nothing may be written about that one any more.
+    if not name and getattr(origin, 'model', type(origin)) is sender:
+        reason = f'ML backend "{instance.title}" was disconnected.'
+        runs.cancel_all(instance.project_id, reason, backend=name_of(instance))
     if name and getattr(origin, 'model', type(origin)) is sender:
         row = ProjectBackend.objects.filter(project_id=instance.project_id, backend=name, enabled=True).first()
         if row is not None:

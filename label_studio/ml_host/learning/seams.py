@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from label_studio.ml_host.enabling.services import plugin_name
+from label_studio.ml_host.http_backends import delivery
 from label_studio.ml_host.learning import services, watcher
 
 # Set while upstream trains the backends of a project because an annotation was saved.
@@ -16,8 +17,8 @@ _submitting: ContextVar[bool] = ContextVar('submitting', default=False)
 def annotation_saved(original: Callable[..., Any], sender, instance, **kwargs: Any) -> None:
     """Seam of ``update_ml_backend``, upstream's receiver that trains within the annotator's request.
 
-    HTTP backends are trained there as ever; a plugin's labels are counted later, by the watcher. Where a project has
-    plugins only, nothing of it runs: it would count all annotations of the project.
+    HTTP backends are asked as ever, by another thread; a plugin's labels are counted later, by the watcher. Where a
+    project has plugins only, nothing of it runs: it would count all annotations of the project.
     """
     if watcher.has_only_plugins(instance.project_id):
         return
@@ -29,10 +30,13 @@ def annotation_saved(original: Callable[..., Any], sender, instance, **kwargs: A
 
 
 def train(original: Callable[..., Any], connection) -> Any:
-    """Seam of ``MLBackend.train``: a plugin is trained by the button, and by the watcher, but never by a submission."""
-    if _submitting.get() and plugin_name(connection.url):
-        return None
-    return original(connection)
+    """Seam of ``MLBackend.train``: a plugin is trained by the button, and by the watcher, but never by a submission.
+
+    An HTTP backend is asked by another thread: it may take as long as it likes.
+    """
+    if not plugin_name(connection.url):
+        return delivery.train(connection, original)
+    return None if _submitting.get() else original(connection)
 
 
 def project_changed(original: Callable[..., Any], serializer, instance, validated_data):

@@ -17,9 +17,11 @@ from label_studio.ml_host.api import access, actions
 from label_studio.ml_host.api.log_files import tail
 from label_studio.ml_host.api.state import BackendState, state_of, states_of
 from label_studio.ml_host.api.views import log_response
+from label_studio.ml_host.http_backends.rows import connection_of, connections_of, is_http
 from label_studio.ml_host.logs import RUNTIME_LOG, run_log_path
 from label_studio.ml_host.models import TrainingRun
 from label_studio.ml_host.pages.cards import card_of, runs_of
+from label_studio.ml_host.pages.http_cards import http_card_of
 from label_studio.ml_host.upstream import enforce_csrf_checks
 from ml_plugins.exceptions import MLPluginError, PluginNotFoundError
 
@@ -34,8 +36,15 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     """Every installed plugin and what can be done with it in this project."""
     project = access.project_of(request.user, pk)
     cards = [card_of(state, request) for state in sorted(states_of(project), key=_usefulness)]
+    http_cards = [http_card_of(connection) for connection in connections_of(project)]
     log = tail(settings.ML_LOG_DIR / RUNTIME_LOG, RUNTIME_LOG_LINES)
-    context = {'project': project, 'cards': cards, 'runtime_log': log, 'runtime_log_lines': RUNTIME_LOG_LINES}
+    context = {
+        'project': project,
+        'cards': cards,
+        'http_cards': http_cards,
+        'runtime_log': log,
+        'runtime_log_lines': RUNTIME_LOG_LINES,
+    }
     return render(request, 'ml_host/page.html', context)
 
 
@@ -82,7 +91,7 @@ def button(act: Callable[[HttpRequest, Any, str, Any], object]) -> Callable[...,
     @require_POST
     def view(request: HttpRequest, pk: int, name: str, number: int | None = None) -> HttpResponse:
         project = access.project_of(request.user, pk)
-        state_or_404(project, name)
+        _ = connection_or_404(project, name) if is_http(name) else state_or_404(project, name)
         error = ''
         try:
             act(request, project, name, number)
@@ -127,10 +136,21 @@ def state_or_404(project, name: str):
         raise Http404(str(error)) from error
 
 
+def connection_or_404(project, name: str):
+    """A backend that is connected to a project by URL; 404 when there is none of that name."""
+    connection = connection_of(project.pk, name)
+    if connection is None:
+        raise Http404(f'No ML backend "{name}" is connected to this project.')
+    return connection
+
+
 def card_response(request: HttpRequest, project, name: str, error: str = '', retarget: bool = False) -> HttpResponse:
     """The whole card, and with `retarget` in place of the old one whatever part of it was asked for."""
-    card = card_of(state_or_404(project, name), request, error)
-    response = render(request, 'ml_host/_card.html', {'project': project, 'card': card})
+    if is_http(name):
+        card, template = http_card_of(connection_or_404(project, name), error), 'ml_host/_http_card.html'
+    else:
+        card, template = card_of(state_or_404(project, name), request, error), 'ml_host/_card.html'
+    response = render(request, template, {'project': project, 'card': card})
     if retarget:
         response['HX-Retarget'] = f'#ml-card-{name}'
         response['HX-Reswap'] = 'outerHTML'

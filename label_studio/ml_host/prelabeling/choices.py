@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from label_studio.ml_host.enabling import gate
+from label_studio.ml_host.http_backends.rows import as_row, connection_of, connections_of, is_http, row_of
 from label_studio.ml_host.models import ModelVersion, ProjectBackend
 from label_studio.ml_host.prelabeling.errors import PrelabelError
 from label_studio.ml_host.prelabeling.on_open import selected_backend
@@ -70,6 +71,8 @@ class Model:
     @property
     def version_title(self) -> str:
         """What a person reads where there is one backend."""
+        if is_http(self.row.backend):
+            return f'version {self.row.params["version"]} (by URL)'
         if self.version is not None:
             return f'version {self.version.number}'
         in_service = self.row.in_service
@@ -97,7 +100,8 @@ def models_of_project(project) -> list[Model]:
     """Every enabled backend in every version, the usual one first."""
     usual = usual_backend(project)
     rows = sorted(gate.active_of_project(project.pk), key=lambda row: usual is not None and row.pk != usual.pk)
-    return [model for row in rows for model in models_of(row)]
+    found = [model for row in rows for model in models_of(row)]
+    return found + [Model(as_row(connection)) for connection in connections_of(project)]
 
 
 def usual_backend(project) -> ProjectBackend | None:
@@ -111,6 +115,8 @@ def model_of(project, value: str) -> Model:
     Raises:
         ChoiceError: Nothing is enabled, or there is no such backend or version.
     """
+    if is_http(value):
+        return Model(_connected(project, value))
     row = usual_backend(project)
     if row is None:
         raise ChoiceError('No model is enabled on this project: switch one on in Settings, ML backends')
@@ -123,6 +129,13 @@ def model_of(project, value: str) -> Model:
         known = ', '.join(row.backend for row in rows)
         raise ChoiceError(f'model: "{name}" is not enabled on this project; enabled are {known}')
     return Model(row, version_of(row, number) if number else None)
+
+
+def _connected(project, name: str) -> ProjectBackend:
+    row = row_of(project.pk, name)
+    if row is None:
+        raise ChoiceError(f'model: "{name}" is not connected to this project (any more)')
+    return row
 
 
 def version_of(row: ProjectBackend, number: str | int) -> ModelVersion:
@@ -140,4 +153,7 @@ def version_of(row: ProjectBackend, number: str | int) -> ModelVersion:
 
 
 def _title(row: ProjectBackend) -> str:
+    if is_http(row.backend):
+        connection = connection_of(row.project_id, row.backend)
+        return connection.title or connection.url
     return registry.get(row.backend).title

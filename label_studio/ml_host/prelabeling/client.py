@@ -9,9 +9,17 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
+from django.conf import settings
+
 from label_studio.ml_host.prelabeling.lease import Lease
 from label_studio.ml_host.serving import host
-from ml_plugins.exceptions import BackendBusyError, CircuitOpenError, MLPluginError, PredictTimeoutError
+from ml_plugins.exceptions import (
+    BackendAwayError,
+    BackendBusyError,
+    CircuitOpenError,
+    MLPluginError,
+    PredictTimeoutError,
+)
 from ml_plugins.failures import describe
 from ml_plugins.runtime import ModelSpec, Priority
 from ml_plugins.types import Prediction, Task, TaskFailure
@@ -48,6 +56,7 @@ class ModelClient:
         self._rests = 0
         self._note = ''
         self._last_error = ''
+        self._away_since: float | None = None
 
     def load(self) -> None:
         """Have the model ready. Raises `HopelessError` when its setup fails, or `StoppedError`."""
@@ -83,13 +92,28 @@ class ModelClient:
                 return self._failed(tasks, error)
             except (StoppedError, HopelessError):
                 raise
+            except BackendAwayError as error:
+                # It is not the tasks' fault: they wait for it.
+                self._wait_for_return(error)
+                future = self.submit(tasks, may_wait=True)
             except Exception as error:
                 self._check_loads()
                 return self._failed(tasks, error)
             else:
                 if any(isinstance(answer, Prediction) for answer in answers):
                     self._rests = 0
+                    self._away_since = None
                 return answers
+
+    def _wait_for_return(self, error: BackendAwayError) -> None:
+        now = time.monotonic()
+        self._away_since = self._away_since or now
+        self._last_error = _sentence(error)
+        # As long as a circuit breaker would let it rest.
+        if now - self._away_since > MOST_RESTS * settings.ML_BREAKER_SECONDS:
+            raise HopelessError(self._last_error) from error
+        self._tell(f'Waiting: {self._last_error}')
+        self._pause(error.retry_after)
 
     def _failed(self, tasks: Sequence[Task], error: Exception) -> list[Answer]:
         self._last_error = _sentence(error)

@@ -13,12 +13,13 @@ from django.conf import settings
 from django.db import DatabaseError, IntegrityError
 
 from label_studio.ml_host.enabling import gate
+from label_studio.ml_host.http_backends.rows import connection_of, is_http
 from label_studio.ml_host.models import PrelabelRun, PrelabelShard, ProjectBackend
 from label_studio.ml_host.prelabeling import lease as leases
 from label_studio.ml_host.prelabeling import lifecycle, wakeup
 from label_studio.ml_host.prelabeling.client import Answer, HopelessError, ModelClient, StoppedError
 from label_studio.ml_host.prelabeling.courtesy import give_way
-from label_studio.ml_host.prelabeling.errors import WrongVersionError
+from label_studio.ml_host.prelabeling.errors import PrelabelError, WrongVersionError
 from label_studio.ml_host.prelabeling.lease import Lease
 from label_studio.ml_host.prelabeling.lifecycle import State
 from label_studio.ml_host.prelabeling.loader import LoadingFiles
@@ -113,6 +114,8 @@ def _work(lease: Lease, run: PrelabelRun, shard: PrelabelShard, is_over: Callabl
         check_version_exists(run)
     except WrongVersionError as error:
         raise HopelessError(str(error)) from error
+    if is_http(run.backend):
+        _settle(run, row)
     source = Source(run.project_id, row.connection_id, run.label)
     spec = host.spec_for(row, run.project.label_config, run.version)
     lifecycle.say(run.pk, '')
@@ -129,6 +132,15 @@ def _work(lease: Lease, run: PrelabelRun, shard: PrelabelShard, is_over: Callabl
     finally:
         pipeline.close()
         files.close()
+
+
+def _settle(run: PrelabelRun, row: ProjectBackend) -> None:
+    from label_studio.ml_host.http_backends.runs import settle
+
+    try:
+        settle(run, row, connection_of(run.project_id, run.backend))
+    except PrelabelError as error:
+        raise HopelessError(str(error)) from error
 
 
 def _stream(pipeline: Pipeline, writer: ShardWriter, shard: PrelabelShard, must_pause: Callable[[], bool]) -> None:

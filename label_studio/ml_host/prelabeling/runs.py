@@ -10,6 +10,7 @@ from django.db.models import Count, Max, Min, Q
 from django.utils import timezone
 
 from label_studio.ml_host.enabling import gate
+from label_studio.ml_host.http_backends.rows import as_row, connection_of, is_http
 from label_studio.ml_host.models import (
     BackendEvent,
     ModelVersion,
@@ -66,6 +67,8 @@ def start(
     """
     row = _enabled(project.pk, backend)
     version = usable_version(row, version)
+    if is_http(backend):
+        row = _ready(project.pk, backend)
     options = {'skip_predicted': skip_predicted, 'skip_labeled': skip_labeled, 'one_by_one': one_by_one}
     if task_ids is not None:
         packed, numbers = pack(task_ids)
@@ -98,7 +101,7 @@ def create_run(
             project_id=row.project_id,
             backend=row.backend,
             version=version,
-            label=version_label(row.backend, version.number if version else None),
+            label=_label(row, version),
             created_by=_known(user),
             selection=packed,
             total=total,
@@ -202,6 +205,24 @@ def _enabled(project_id: int, backend: str) -> ProjectBackend:
             f'ML backend "{backend}" is not enabled on project {project_id}; enable it on the ML backends page.'
         )
     return row
+
+
+def _ready(project_id: int, backend: str) -> ProjectBackend:
+    """The row of a backend by URL that answers, with the version that it has now."""
+    from label_studio.ml_host.http_backends import runs as http_runs
+    from label_studio.ml_host.serving import host
+
+    connection = connection_of(project_id, backend)
+    http_runs.check(connection)
+    # What it answered in an earlier run says nothing about this one.
+    host.drop(project_id, backend)
+    return as_row(connection)
+
+
+def _label(row: ProjectBackend, version: ModelVersion | None) -> str:
+    if is_http(row.backend):
+        return row.params['version']
+    return version_label(row.backend, version.number if version else None)
 
 
 def _tasks(project_id: int) -> Any:

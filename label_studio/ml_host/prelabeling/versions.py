@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from label_studio.ml_host.http_backends.rows import is_http
 from label_studio.ml_host.models import ModelVersion, PrelabelRun, ProjectBackend, version_label
 from label_studio.ml_host.prelabeling.errors import NeedsTrainingError, PrelabelError, WrongVersionError
 from label_studio.ml_host.serving import host
@@ -9,6 +10,8 @@ from label_studio.ml_host.serving import host
 
 def check_version_exists(run: PrelabelRun) -> None:
     """Refuse a run whose version was deleted. Raises `WrongVersionError`."""
+    if is_http(run.backend):
+        return
     if run.version_id is None and run.label != version_label(run.backend, None):
         raise WrongVersionError(f'Version {run.label} was deleted: start a run with another version.')
 

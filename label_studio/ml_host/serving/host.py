@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from copy import copy
 from functools import partial
 
 from django.conf import settings
 
+from label_studio.ml_host.http_backends.backend import backend_class_of
+from label_studio.ml_host.http_backends.rows import is_http, number_of
 from label_studio.ml_host.models import ModelVersion, ProjectBackend
 from label_studio.ml_host.serving.served import Served
+from ml_plugins.backend import MLBackend
 from ml_plugins.exceptions import CircuitOpenError
 from ml_plugins.registry import registry
 from ml_plugins.runtime import ModelSpec, Runtime, RuntimeLimits
@@ -66,7 +70,7 @@ def spec_for(row: ProjectBackend, label_config: str, version: ModelVersion | obj
         plugin=row.backend,
         project_id=row.project_id,
         label_config=label_config,
-        backend_class=registry.get(row.backend).backend_class,
+        backend_class=_class_of(row.backend),
         version_number=version.number if version else None,
         version_files=partial(_version_files, version) if version else None,
         params=dict(row.params),
@@ -77,7 +81,7 @@ def spec_for(row: ProjectBackend, label_config: str, version: ModelVersion | obj
 
 def needs_training(row: ProjectBackend) -> bool:
     """Whether nothing can be predicted because the first version is still missing."""
-    return row.in_service is None and registry.get(row.backend).backend_class().needs_training
+    return row.in_service is None and _class_of(row.backend)().needs_training
 
 
 def embeds_untrained(row: ProjectBackend) -> bool:
@@ -164,6 +168,12 @@ def is_wanted(project_id: int, backend: str) -> bool:
     if any((model.spec.project_id, model.spec.plugin) == (project_id, backend) for model in models):
         return True
     return len(models) < settings.ML_RESIDENT_MODELS
+
+
+def _class_of(name: str) -> Callable[[], type[MLBackend]]:
+    if is_http(name):
+        return partial(backend_class_of, number_of(name))
+    return registry.get(name).backend_class
 
 
 def _loaded(where: Runtime, spec: ModelSpec, future: Future) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from label_studio.ml_host.enabling import gate, services
+from label_studio.ml_host.http_backends.allowed import is_allowed
 from label_studio.ml_host.models import ModelVersion
 from label_studio.ml_host.prelabeling.store import current_label
 from label_studio.ml_host.serving import host
@@ -65,7 +66,7 @@ def validate_url(original: Callable[..., Any], serializer, value):
 
     name = services.plugin_name(value)
     if not name:
-        return original(serializer, value)
+        return value if is_allowed(value) else original(serializer, value)
     try:
         registry.get(name).backend_class()
     except MLPluginError as error:
