@@ -9,6 +9,7 @@ import pytest
 
 from ml_plugins import parse_label_config
 from ml_plugins.adapters.labels import LabelMatcher
+from tests.protocol.test_documented_requests import COMMANDS as PROTOCOL_COMMANDS
 from tests.serving.test_documented_requests import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -82,9 +83,14 @@ RUN_ELSEWHERE = {
     'ML_WORKERS=0 label-studio start --no-browser --port 8080': 'tests/e2e/test_postgresql.py',
     'waitress-serve --threads=8 --port=8080 label_studio.ml_host.wsgi:application': 'tests/e2e/test_postgresql.py',
     'label-studio worker': 'tests/e2e/test_postgresql.py',
+    'label-studio serve image_classifier --port 9090 --username models@example.org '
+    '--password secret-models': 'tests/protocol/test_conformance.py',
+    'curl -X POST -H "Authorization: Token $TOKEN" '
+    'http://localhost:8080/api/projects/1/ml-backends/http-1/prelabel-runs/': 'tests/http_backends/test_bulk.py',
     'label-studio worker --queues ml_train': 'tests/e2e/test_postgresql.py',
 }
 RUN_ELSEWHERE |= dict.fromkeys(COMMANDS, 'tests/serving/test_documented_requests.py')
+RUN_ELSEWHERE |= dict.fromkeys(PROTOCOL_COMMANDS, 'tests/protocol/test_documented_requests.py')
 RUN_HERE = ('label-studio logs', 'label-studio plugins list', 'label-studio plugins check image_classifier')
 
 

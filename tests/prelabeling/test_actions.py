@@ -188,14 +188,10 @@ def test_retrieve_predictions_starts_a_run(act, enabled, tasks):
     assert ConstantBackend.calls == []
 
 
-def test_retrieve_predictions_of_an_http_backend_is_upstreams(act, project, tasks, monkeypatch):
+def test_retrieve_predictions_of_an_http_backend_says_when_it_is_away(act, project, tasks):
     # Upstream's rows are made without asking the address only where nobody sets them up.
     UpstreamMLBackend.objects.bulk_create([UpstreamMLBackend(project=project, url='http://localhost:9', title='http')])
-    asked = []
-    monkeypatch.setattr(UpstreamMLBackend, 'predict_tasks', lambda self, tasks: asked.append((self.url, len(tasks))))
-    answer = act('retrieve_tasks_predictions')
-    assert answer == {'processed_items': 4, 'detail': 'Retrieved 4 predictions'}
-    assert asked == [('http://localhost:9', 4)]
+    assert 'ML backend "http" at http://localhost:9 is not ready' in act('retrieve_tasks_predictions', 409)['detail']
     assert not PrelabelRun.objects.exists()
 
 
