@@ -99,12 +99,34 @@ def test_predictions_of_an_http_backend_arrive_on_open(start, model, browser, tm
     # It hears of annotations, as a backend does that learns from them.
     answer = session.post(f'{server.url}/api/tasks/{task}/annotations/', json={'result': [CHOICE]})
     assert answer.status_code == 201, answer.text
-    heard = until(lambda: [body for path, body in model.asked if path == '/webhook'], 20)
-    assert 'ANNOTATION_CREATED' in [body['action'] for body in heard]
+    until(lambda: 'ANNOTATION_CREATED' in [body['action'] for path, body in model.asked if path == '/webhook'], 20)
 
-    # The next one in Label Studio's own editor.
+    # Many at once, in the background.
+    for _ in range(3):
+        import_task(session, server)
+    body = {'selectedItems': {'all': True, 'excluded': []}, 'project': 1}
+    answer = session.post(f'{server.url}/api/dm/actions?id=retrieve_tasks_predictions&project=1', json=body)
+    assert answer.status_code == 200, answer.text
+    runs = f'{server.url}/api/projects/1/ml-backends/http-{connected["id"]}/prelabel-runs/'
+    until(lambda: [run['state'] for run in session.get(runs).json()] == ['finished'], 30)
+    predicted = session.get(f'{server.url}/api/tasks?project=1&fields=all').json()['tasks']
+    assert [[item['model_version'] for item in one['predictions']] for one in predicted] == [['one']] * 4
+
+    # The button answers at once, whatever the training takes.
+    assert session.post(f'{server.url}/api/ml/{connected["id"]}/train').status_code == 200
+    until(lambda: 'START_TRAINING' in [body['action'] for path, body in model.asked if path == '/webhook'], 20)
+
+    # Its card on the ML backends page, and the next task in Label Studio's own editor.
     task = import_task(session, server)
     sign_in(browser, server)
+    browser.get(f'{server.url}/projects/1/ml-backends/')
+    card = f'return document.querySelector("#ml-card-http-{connected["id"]}")?.innerText'
+    try:
+        shown = until(lambda: browser.execute_script(card))
+        assert 'planes model' in shown
+        assert '3 done' in shown
+    finally:
+        browser.save_screenshot(str(tmp_path / 'http-backend-card.png'))
     browser.get(f'{server.url}/projects/1/data?task={task}')
     chosen = "return document.querySelector('.lsf-choice__item:has(.ant-checkbox-checked)')?.innerText"
     try:

@@ -39,6 +39,7 @@ def test_a_remote_project_has_a_shadow_that_nobody_labels_in(peer, owner, projec
         peer.predict()
     (remote,) = RemoteProject.objects.all()
     assert (remote.number, remote.stamp, remote.hostname) == (7, 1700000000, 'http://peer.example.org:8080')
+    assert remote.project.title == 'Project 7 of peer.example.org:8080'
     assert (remote.organization, remote.access_token) == (owner.active_organization, 'abc')
     assert remote.seen_at is not None
     listed = [item['id'] for item in api.get('/api/projects/').json()['results']]

@@ -62,7 +62,6 @@ def forget_annotations(remote: RemoteProject, numbers: Collection[int]) -> int:
         with transaction.atomic():
             found = Annotation.objects.filter(project=remote.project_id, unique_id__in=part)
             tasks |= set(found.values_list('task_id', flat=True))
-            # Not one by one: upstream's receivers of a single deletion count the whole project each time.
             gone += found.delete()[1].get(Annotation._meta.label, 0)
             _count(tasks)
     if gone:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -74,6 +75,8 @@ def set_up(user: Any, backend: str, message: SetupMessage) -> RemoteProject:
         setattr(remote, name, getattr(message, name))
     if changed:
         remote.save(update_fields=changed)
+    if 'hostname' in changed:
+        _name(remote)
     if message.params and dict(row_of(remote).params) != dict(message.params):
         services.set_params(remote.project, backend, dict(message.params), user)
     return remote
@@ -127,6 +130,15 @@ def _made(user: Any, backend: str, key: ProjectKey, label_config: str) -> Remote
         if remote is None:
             raise
     return remote
+
+
+def _name(remote: RemoteProject) -> None:
+    """Let the shadow say whose it is, as far as a title is long."""
+    from django.conf import settings
+
+    place = urlsplit(remote.hostname).netloc.rpartition('@')[2] or 'another Label Studio'
+    remote.project.title = f'Project {remote.number} of {place}'[: settings.PROJECT_TITLE_MAX_LEN]
+    remote.project.save(update_fields=['title'])
 
 
 def _seen(remote: RemoteProject) -> RemoteProject:
