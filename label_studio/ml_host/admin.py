@@ -15,6 +15,7 @@ from label_studio.ml_host.models import (
     ModelVersion,
     PrelabelRun,
     ProjectBackend,
+    RemoteProject,
     TrainingRun,
 )
 from label_studio.ml_host.upstream import Project
@@ -169,6 +170,15 @@ class FailureRecordAdmin(ReadOnlyAdmin):
     list_filter = ('plugin', 'stage')
 
 
+class RemoteProjectAdmin(ReadOnlyAdmin):
+    """Projects of other Label Studios that use plugins of this server."""
+
+    list_display = ('number', 'hostname', 'backend', 'project', 'created_by', 'seen_at', 'fetched_at')
+    list_filter = ('backend',)
+    # The token is for nobody to read.
+    exclude = ('access_token',)
+
+
 # Upstream registers its projects with the plain page.
 admin.site.unregister(Project)
 admin.site.register(Project, ProjectAdmin)
@@ -178,3 +188,4 @@ admin.site.register(TrainingRun, TrainingRunAdmin)
 admin.site.register(PrelabelRun, PrelabelRunAdmin)
 admin.site.register(BackendEvent, BackendEventAdmin)
 admin.site.register(FailureRecord, FailureRecordAdmin)
+admin.site.register(RemoteProject, RemoteProjectAdmin)

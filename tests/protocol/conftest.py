@@ -8,6 +8,7 @@ from django.test import Client
 
 from label_studio.ml_host.protocol import callers
 from tests.conftest import CHOICES_CONFIG
+from tests.pages.conftest import browser, sign_in  # noqa: F401
 
 PROJECT = '7.1700000000'
 PROJECT_OBJECT = {'id': 7, 'created_at': '2023-11-14T22:13:20.250000Z', 'label_config': CHOICES_CONFIG}

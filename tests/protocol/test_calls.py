@@ -46,10 +46,17 @@ def test_a_remote_project_has_a_shadow_that_nobody_labels_in(peer, owner, projec
     assert listed == [project.pk]
     shadows = [item['id'] for item in api.get('/api/projects/?remote=1').json()['results']]
     assert shadows == [remote.project_id]
-    assert api.get(f'/projects/{remote.project_id}/ml-backends/').status_code in (200, 302)
     # Another project made there at another time is another one, whatever its number.
     assert peer.setup(project='7.1800000000').status_code == 200
     assert RemoteProject.objects.count() == 2
+
+
+def test_the_shadows_page_says_whose_it_is(peer, browser):
+    peer.setup()
+    remote = RemoteProject.objects.get()
+    page = browser.get(f'/projects/{remote.project_id}/ml-backends/').content.decode()
+    assert 'This project stands for project 7 of http://peer.example.org:8080' in page
+    assert 'data-backend="constant"' in page
 
 
 def test_an_interactive_request_carries_what_the_person_drew(peer, constant):

@@ -22,6 +22,7 @@ from label_studio.ml_host.logs import RUNTIME_LOG, run_log_path
 from label_studio.ml_host.models import TrainingRun
 from label_studio.ml_host.pages.cards import card_of, runs_of
 from label_studio.ml_host.pages.http_cards import http_card_of
+from label_studio.ml_host.task_data.remote import remote_of
 from label_studio.ml_host.upstream import enforce_csrf_checks
 from ml_plugins.exceptions import MLPluginError, PluginNotFoundError
 
@@ -42,6 +43,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         'project': project,
         'cards': cards,
         'http_cards': http_cards,
+        'remote': remote_of(project.pk),
         'runtime_log': log,
         'runtime_log_lines': RUNTIME_LOG_LINES,
     }
