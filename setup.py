@@ -181,9 +181,11 @@ setup(
         'console_scripts': ['label-studio = label_studio.ml_host.cli:main'],
         'label_studio.ml_backends': [
             'image_classifier = ml_plugins.contrib.image_classifier.apps:ImageClassifierConfig',
+            'ner = ml_plugins.contrib.ner.apps:NerConfig',
             'ocr = ml_plugins.contrib.ocr.apps:OcrConfig',
             'segmenter = ml_plugins.contrib.segmenter.apps:SegmenterConfig',
             'text_classifier = ml_plugins.contrib.text_classifier.apps:TextClassifierConfig',
+            'zero_shot = ml_plugins.contrib.zero_shot.apps:ZeroShotConfig',
         ],
     },
 )
