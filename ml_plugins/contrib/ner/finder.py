@@ -21,6 +21,7 @@ CONFIG, WEIGHTS = 'config.json', 'ner'
 # What `Finder.save` leaves beside JSON: arrays and texts in MessagePack, which spaCy reads without running anything.
 SAFE_FILES = (f'*/{WEIGHTS}/model', f'*/{WEIGHTS}/moves', f'*/{WEIGHTS}/cfg')
 _FORMAT = 1
+_UNSEEN = 'unseen_classes'
 # Ways to read a text that are weighed against each other to say how sure an entity is.
 _BEAM = 4
 
@@ -103,6 +104,8 @@ class Finder:
             'language': language,
             'fingerprint': self.pipeline.fingerprint,
             'meanings': self.meanings,
+            # Ways to go on that no text has shown are never taken; spaCy forgets which those are.
+            'unseen': sorted(self._ner.model.attrs[_UNSEEN]),
         }
         (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False), encoding='utf-8')
 
@@ -125,7 +128,8 @@ class Finder:
                     f'the model in {folder} was trained from {config["fingerprint"]}, and {pipeline.fingerprint} is '
                     'installed; train again'
                 )
-            pipeline.nlp.get_pipe('ner').from_disk(folder / WEIGHTS, exclude=['vocab'])
+            ner = pipeline.nlp.get_pipe('ner').from_disk(folder / WEIGHTS, exclude=['vocab'])
+            ner.model.attrs[_UNSEEN] = set(config['unseen'])
             return cls(config['control'], pipeline, config['meanings'])
         except ModelVersionError:
             raise
