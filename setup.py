@@ -181,6 +181,7 @@ setup(
         'console_scripts': ['label-studio = label_studio.ml_host.cli:main'],
         'label_studio.ml_backends': [
             'image_classifier = ml_plugins.contrib.image_classifier.apps:ImageClassifierConfig',
+            'llm = ml_plugins.contrib.llm.apps:LlmConfig',
             'ner = ml_plugins.contrib.ner.apps:NerConfig',
             'ocr = ml_plugins.contrib.ocr.apps:OcrConfig',
             'segmenter = ml_plugins.contrib.segmenter.apps:SegmenterConfig',

@@ -100,6 +100,7 @@ def test_a_template_without_its_place_is_refused():
 
 
 def test_pictures_are_refused():
-    xml = '<View><Image name="image" value="$image"/><Choices name="kind" toName="image"><Choice value="a"/></Choices></View>'
+    choices = '<Choices name="kind" toName="image"><Choice value="a"/></Choices>'
+    xml = f'<View><Image name="image" value="$image"/>{choices}</View>'
     with pytest.raises(LabelConfigError, match='<Text> or <HyperText>'):
         ZeroShot.check(parse_label_config(xml))
