@@ -183,6 +183,7 @@ setup(
             'image_classifier = ml_plugins.contrib.image_classifier.apps:ImageClassifierConfig',
             'llm = ml_plugins.contrib.llm.apps:LlmConfig',
             'ner = ml_plugins.contrib.ner.apps:NerConfig',
+            'object_detector = ml_plugins.contrib.object_detector.apps:ObjectDetectorConfig',
             'ocr = ml_plugins.contrib.ocr.apps:OcrConfig',
             'segmenter = ml_plugins.contrib.segmenter.apps:SegmenterConfig',
             'text_classifier = ml_plugins.contrib.text_classifier.apps:TextClassifierConfig',
