@@ -47,11 +47,27 @@ class Scene:
 
 
 def make(
-    count: int, size: tuple[int, int], seed: int, labels: tuple[str, ...] = ('bird', 'food', 'mammal', 'vehicle')
+    count: int,
+    size: tuple[int, int],
+    seed: int,
+    labels: tuple[str, ...] = ('bird', 'food', 'mammal', 'vehicle'),
+    part: int | None = None,
 ) -> list[Scene]:
-    """Scenes of one to three objects. Raises `tuxpaint.AssetsMissingError`."""
+    """Scenes of one to three objects.
+
+    Args:
+        part: 0 for scenes of two thirds of the cut-outs, 1 for scenes of the others; None for all.
+
+    Raises:
+        tuxpaint.AssetsMissingError: The cut-outs cannot be had.
+    """
     chance = random.Random(seed)
-    stamps = [(label, path) for label in labels for path in _stamps(label)]
+    stamps = [
+        (label, path)
+        for label in labels
+        for number, path in enumerate(_stamps(label))
+        if part is None or part == (number % 3 == 2)
+    ]
     return [_scene(size, chance.sample(stamps, chance.randint(1, 3)), chance) for _ in range(count)]
 
 
