@@ -13,7 +13,7 @@ from tests.protocol.test_documented_requests import COMMANDS as PROTOCOL_COMMAND
 from tests.serving.test_documented_requests import COMMANDS
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 # Commands that need a machine of their own, and the test that does what they do.
@@ -24,6 +24,8 @@ RUN_ELSEWHERE = {
     '--ml-backend-name image_classifier': 'tests/e2e/test_main_job.py',
     'label-studio start imgcls --init --template image_classification '
     '--ml-backend-name image_classifier': 'tests/e2e/test_main_job.py',
+    "pip install '.[segmenter]'": '.ci/run',
+    'pip install --no-deps rapidocr-onnxruntime pyclipper shapely six onnxruntime': '.ci/run',
     'bash .ci/run': '.ci/run',
     'curl -X POST -H "Authorization: Token $TOKEN" -H \'Content-Type: application/json\' -d \'{"skip_labeled": true}\' '
     'http://localhost:8080/api/projects/1/ml-backends/image_classifier/prelabel-runs/': 'tests/e2e/test_prelabel.py',

@@ -1,6 +1,7 @@
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 from PIL import Image
@@ -14,9 +15,7 @@ from ml_plugins.types import TaskFailure
 
 from .conftest import BOXES, LINES, TEMPLATE, WHOLE, backend, content, page, plain, task, texts
 
-needs_rapidocr = pytest.mark.skipif(
-    sys.version_info >= (3, 13), reason='rapidocr-onnxruntime has no release for this Python'
-)
+needs_rapidocr = pytest.mark.skipif(not find_spec('rapidocr_onnxruntime'), reason='RapidOCR is not installed')
 needs_tesseract = pytest.mark.skipif(not shutil.which('tesseract'), reason='tesseract is not installed')
 ENGINES = [
     pytest.param('rapidocr', marks=needs_rapidocr),
