@@ -138,7 +138,7 @@ class Adapter(MLBackend):
         """How the model speaks about one of the controls."""
         if control.name not in self._namings:
             typed = parse_label_map(str(self.param_values.get('label_map', '')))
-            # What the author mapped is about label configs in general; what the project maps must be in its own. One map
+            # What the author mapped is about label configs in general; what the project maps must be in its own. A map
             # serves several controls: each takes what is about its labels.
             own = {name: label for name, label in self.label_map.items() if label in control.labels}
             if len(self.controls) > 1:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from label_studio.ml_host.pages.axes import (
+from label_studio.ml_host.pages.curve import (
     BOTTOM,
     HEIGHT,
     LEFT,
@@ -14,10 +14,11 @@ from label_studio.ml_host.pages.axes import (
     TOP,
     WIDTH,
     Tick,
-    anchor,
-    band,
-    from_nothing,
-    path,
+    label_ticks,
+    path_of,
+    round_up,
+    score_ticks,
+    span_of,
 )
 
 # So many lines can be told apart; the worst of more are in the table only.
@@ -82,22 +83,30 @@ def curves_of(found: Sequence[Mapping[str, Any]]) -> StrategyCurves | None:
     if not shown:
         return None
     points = [point for curve in shown for point in curve['points']]
-    axes = from_nothing(
-        max(point[0] for point in points), min(point[2] for point in points), max(point[3] for point in points)
-    )
+    most = round_up(max(point[0] for point in points))
+    floor, ceiling = span_of(min(point[2] for point in points), max(point[3] for point in points))
+
+    def across(labels: float) -> float:
+        return round(LEFT + (WIDTH - LEFT - RIGHT) * labels / most, 1)
+
+    def up(score: float) -> float:
+        return round(HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (score - floor) / (ceiling - floor), 1)
 
     def line(colour: int, curve: Mapping[str, Any]) -> Line:
-        xs = [axes.x(labels) for labels, *_ in curve['points']]
-        means, lows, highs = ([axes.y(point[column]) for point in curve['points']] for column in (1, 2, 3))
+        places = [(across(labels), up(mean), up(low), up(high)) for labels, mean, low, high in curve['points']]
+        around = [*((x, high) for x, _, _, high in places), *((x, low) for x, _, low, _ in reversed(places))]
         spots = [
-            Spot(x, y, anchor(x), _words(curve['title'], point))
-            for x, y, point in zip(xs, means, curve['points'], strict=True)
+            Spot(x, y, 'start' if x < WIDTH / 2 else 'end', _words(curve['title'], point))
+            for (x, y, _, _), point in zip(places, curve['points'], strict=True)
         ]
-        around = band(xs, highs, lows) if curve['repetitions'] > 1 else ''
-        drawn = path(zip(xs, means, strict=True))
-        return Line(curve['name'], curve['title'], colour, drawn, around, spots)
+        band = path_of(around) if curve['repetitions'] > 1 else ''
+        return Line(curve['name'], curve['title'], colour, path_of((x, y) for x, y, _, _ in places), band, spots)
 
-    return StrategyCurves([line(number, curve) for number, curve in enumerate(shown)], axes.across, axes.up)
+    return StrategyCurves(
+        [line(number, curve) for number, curve in enumerate(shown)],
+        [Tick(across(labels), f'{labels:,}') for labels in label_ticks(most)],
+        [Tick(up(score), f'{score:.1f}') for score in score_ticks(floor, ceiling)],
+    )
 
 
 def _words(title: str, point: Sequence[float]) -> str:
