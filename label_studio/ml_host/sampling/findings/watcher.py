@@ -77,7 +77,7 @@ class Watcher:
 
     def look(self) -> None:
         """Look at every plan once."""
-        for plan in active_plans().select_related('project').order_by('id'):
+        for plan in active_plans().select_related('project', 'findings').order_by('id'):
             if self._stopping.is_set():
                 return
             give_way()
@@ -96,7 +96,7 @@ class Watcher:
         row = claims.row_of(plan)
         if row is None:
             return None
-        findings, _ = SamplingFindings.objects.get_or_create(plan=plan)
+        findings = _findings_of(plan)
         if not findings.asked_at and self._rest_until.get(plan.pk, 0.0) > time.monotonic():
             return None
         is_answering = coverage.is_answering(row, coverage.labels_of(row)[0])
@@ -104,7 +104,8 @@ class Watcher:
         if not is_due(plan, findings, basis, is_answering):
             return None
         with claims.claimed(findings, plan__enabled=True) as claim:
-            if claim is None:
+            # Another process may have been quicker.
+            if claim is None or not is_due(plan, findings, basis, is_answering):
                 return None
             started = time.monotonic()
             try:
@@ -167,6 +168,13 @@ def is_due(plan: SamplingPlan, findings: SamplingFindings, basis: str, is_answer
         return True
     wanted = max(FEWEST_NEW, round(NEW_SHARE * findings.labels))
     return labels.newer(plan.project_id, findings.newest_annotation, wanted) >= wanted
+
+
+def _findings_of(plan: SamplingPlan) -> SamplingFindings:
+    try:
+        return plan.findings
+    except SamplingFindings.DoesNotExist:
+        return SamplingFindings.objects.get_or_create(plan=plan)[0]
 
 
 def _keep(plan: SamplingPlan, findings: SamplingFindings, found: Examined, basis: str, error: str) -> None:
