@@ -44,7 +44,7 @@ def chosen(*labels, name='digit', to='image'):
     return [{'from_name': name, 'to_name': to, 'type': 'choices', 'value': {'choices': list(labels)}}]
 
 
-def digit_examples(count=300):
+def digit_examples(count=200):
     from sklearn.datasets import load_digits
 
     pictures, digits = load_digits(return_X_y=True)
@@ -67,7 +67,7 @@ class TestDigits(BackendContract):
 
     def test_it_learns(self, trained):
         assert trained.metrics['accuracy'] > 0.9
-        assert trained.metrics['held_out_size'] == 60
+        assert trained.metrics['held_out_size'] == 40
 
 
 WINE = on_text('<Choices name="kind" toName="text"><Choice value="0"/><Choice value="1"/><Choice value="2"/></Choices>')
