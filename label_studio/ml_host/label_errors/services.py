@@ -15,7 +15,7 @@ from label_studio.ml_host.models import LabelErrorRun, LabelReview, ProjectBacke
 
 FEWEST_LABELS = 30
 # Labels that are kept of a project's: the newest ones of more.
-MOST_LABELS = 20_000
+MOST_LABELS = 10_000
 WHAT = 'A look for label errors'
 Verdict = LabelReview.Verdict
 
