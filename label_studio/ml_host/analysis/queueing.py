@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 JOB = 'label_studio.ml_host.analysis.jobs.analyse'
 _PREFIX = 'ml-analysis-'
 _KEEP_SECONDS = 3600
+# Queues of the worker that this process works for.
+_served: frozenset[str] = frozenset()
 
 
 def check_queue() -> None:
@@ -80,10 +83,17 @@ def queued() -> set[tuple[str, int]]:
     return {(kind, int(number)) for kind, number, _ in found}
 
 
+def note_served(names: Iterable[str]) -> None:
+    """Remember which queues the worker of this process takes jobs from."""
+    global _served
+    _served = frozenset(names)
+
+
 def others_wait() -> bool:
-    """Whether a training or a pre-labeling waits for a worker; without Redis nobody can tell, and nobody does."""
+    """Whether a training or a pre-labeling waits that this worker could do; without Redis nobody can tell."""
     try:
-        return any(_queue(name).count for name in (settings.ML_TRAIN_QUEUE, settings.ML_PREDICT_QUEUE))
+        others = {settings.ML_TRAIN_QUEUE, settings.ML_PREDICT_QUEUE} & _served
+        return any(_queue(name).count for name in others)
     except (RedisError, OSError):
         return False
 

@@ -80,6 +80,7 @@ class TrainingWorker(Worker):
         connections.close_all()
         self._trains = job.func_name == JOB
         self._analyses = job.func_name == analyses.JOB
+        analyses.note_served(self.queue_names())
         self._stops_when_asked = self._trains or self._analyses or job.func_name == prelabeling.JOB
         try:
             super().execute_job(job, queue)
