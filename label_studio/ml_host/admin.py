@@ -12,10 +12,13 @@ from label_studio.ml_host.api import actions
 from label_studio.ml_host.models import (
     BackendEvent,
     FailureRecord,
+    LabelErrorRun,
+    LabelReview,
     ModelVersion,
     PrelabelRun,
     ProjectBackend,
     RemoteProject,
+    ReplayRun,
     TrainingRun,
 )
 from label_studio.ml_host.upstream import Project
@@ -156,6 +159,32 @@ class PrelabelRunAdmin(ReadOnlyAdmin):
         return run.dealt_with or 0
 
 
+class AnalysisAdmin(ReadOnlyAdmin):
+    """Replays and looks for label errors; what they found is on the ML backends page."""
+
+    list_display = (
+        'id',
+        'project',
+        'backend',
+        'state',
+        'done',
+        'total',
+        'created_by',
+        'created_at',
+        'ended_at',
+        'error',
+    )
+    list_filter = ('backend', 'state')
+    exclude = ('result',)
+
+
+class LabelReviewAdmin(ReadOnlyAdmin):
+    """What people said of suspected labels."""
+
+    list_display = ('id', 'project', 'task_id', 'annotation_id', 'given', 'verdict', 'created_by', 'closed_at')
+    list_filter = ('verdict',)
+
+
 class BackendEventAdmin(ReadOnlyAdmin):
     """Who did what."""
 
@@ -186,6 +215,8 @@ admin.site.register(ProjectBackend, ProjectBackendAdmin)
 admin.site.register(ModelVersion, ModelVersionAdmin)
 admin.site.register(TrainingRun, TrainingRunAdmin)
 admin.site.register(PrelabelRun, PrelabelRunAdmin)
+admin.site.register([ReplayRun, LabelErrorRun], AnalysisAdmin)
+admin.site.register(LabelReview, LabelReviewAdmin)
 admin.site.register(BackendEvent, BackendEventAdmin)
 admin.site.register(FailureRecord, FailureRecordAdmin)
 admin.site.register(RemoteProject, RemoteProjectAdmin)

@@ -2,7 +2,15 @@
 
 import pytest
 
-from label_studio.ml_host.models import BackendEvent, PrelabelRun, PrelabelShard, ProjectBackend, TrainingRun
+from label_studio.ml_host.models import (
+    BackendEvent,
+    LabelReview,
+    PrelabelRun,
+    PrelabelShard,
+    ProjectBackend,
+    ReplayRun,
+    TrainingRun,
+)
 from label_studio.ml_host.upstream import UpstreamMLBackend
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +50,11 @@ def test_every_table_renders(admin, project, learner):
     TrainingRun.objects.create(project=project, backend='learner')
     PrelabelRun.objects.create(project=project, backend='learner', label='learner-v1', selection=b'packed', total=5)
     assert admin.get('/admin/').status_code == 200
-    for table in ('projectbackend', 'modelversion', 'trainingrun', 'prelabelrun', 'backendevent', 'failurerecord'):
+    replay = ReplayRun.objects.create(project=project, backend='learner')
+    LabelReview.objects.create(project=project, task_id=1, annotation_id=2, control='c', given='cat', verdict='right')
+    analyses = ('replayrun', 'labelerrorrun', 'labelreview', f'replayrun/{replay.pk}/change')
+    tables = ('projectbackend', 'modelversion', 'trainingrun', 'prelabelrun', 'backendevent', 'failurerecord')
+    for table in (*tables, *analyses):
         assert admin.get(f'/admin/ml_host/{table}/').status_code == 200, table
     assert admin.get('/admin/ml_host/trainingrun/add/').status_code == 403
 
