@@ -122,3 +122,11 @@ def test_a_strategy_that_fails_is_named():
 
     with pytest.raises(StrategyError, match='arm "mine" failed at 0 labels: no idea'):
         run_replay(SMALL, [Arm('mine', Failing())])
+
+
+def test_features_that_are_no_embeddings_are_kept_from_strategies():
+    data = ReplayData(SMALL.features, SMALL.answers, has_embeddings=False)
+    report = run_replay(data, arms('margin', 'automatic'), seeds=(0,), most_labels=30)
+    assert report.curve('margin').points[-1].labels == 30
+    with pytest.raises(StrategyError, match=r'arm "cluster_margin" failed at 10 labels: .* no embeddings'):
+        run_replay(data, arms('cluster_margin'), seeds=(0,), most_labels=30)
