@@ -86,6 +86,28 @@ def test_labels_cover_what_lies_near_them(choose):
     assert picks['task_id'][0] >= 30
 
 
+def test_what_is_labeled_before_the_next_version_is_a_batch_by_itself(choose):
+    # Five kinds of four tasks each.
+    said = [(number, Prediction(embedding=np.eye(5)[number % 5] + number / 1e4)) for number in range(20)]
+    answers = {'choice': []}
+    whole = {'size': 20, 'answers': answers, 'seed': (3, 1)}
+    _, _, _, picks = choose('typiclust', said, list(range(20)), first=5, **whole)
+    assert sorted(picks['task_id'][:5] % 5) == [0, 1, 2, 3, 4]
+    assert sorted(picks['task_id']) == list(range(20))
+    # What follows differs from those as from labeled ones.
+    _, _, _, picks = choose('typiclust', said, list(range(20)), first=3, size=5, answers=answers, seed=(3, 1))
+    assert sorted(picks['task_id'] % 5) == [0, 1, 2, 3, 4]
+    _, _, _, picks = choose('typiclust', said, list(range(20)), first=50, **whole)
+    assert sorted(picks['task_id']) == list(range(20))
+
+
+def test_the_steps_of_a_strategy_without_batches_are_in_one_order(choose):
+    said = [(number, Prediction(probabilities=two(0.5 + number / 100))) for number in range(30)]
+    _, _, _, picks = choose('margin', said, list(range(30)), first=7, size=20)
+    assert picks['task_id'].tolist() == list(range(20))
+    assert picks['rank'].tolist() == list(range(1, 21))
+
+
 def test_what_is_missing_is_said(choose):
     said = [(1, Prediction(score=0.5))]
     with pytest.raises(StrategyError, match='"margin": The ML backend gives no class probabilities'):

@@ -11,11 +11,12 @@ import numpy as np
 
 from label_studio.ml_host.sampling.rows import EMBEDDING, MEMBERS, PROBABILITIES, REGIONS, TOKENS
 from label_studio.ml_host.sampling.selection import Selection
+from label_studio.ml_host.sampling.steps import choose_in_steps
 from label_studio.ml_host.sampling.store import AnswerStore
 from label_studio.ml_host.sampling.whole_pool import OnWholePool
 from ml_plugins.exceptions import StrategyError
 from ml_plugins.strategies import Labeled, Needs, Picked, Pool, QueryStrategy, strategy
-from ml_plugins.strategies.exploring import checked_scores, choose
+from ml_plugins.strategies.exploring import checked_scores
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Order:
         params: Its parameters.
         seed: Of everything random here; the same order and files give the same batch.
         size: Tasks of the batch.
+        first: Of them that will be labeled when another version comes; 0 when none is expected.
         share: Of them that are drawn at random.
         multi_label: Controls whose labels do not exclude one another.
         answers: Labels of the labeled tasks, by control.
@@ -40,6 +42,7 @@ class Order:
     params: Mapping[str, Any] = field(default_factory=dict)
     seed: Sequence[int] = (0, 0)
     size: int = 0
+    first: int = 0
     share: float = 0.0
     multi_label: Sequence[str] = ()
     answers: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
@@ -170,7 +173,7 @@ def _blind(
     pool = Pool(task_ids)
     if reason := chosen.why_not(pool.available):
         raise StrategyError(f'strategy "{chosen.name}" has no answers of the model to go by yet. {reason}')
-    picked = choose(chosen, pool, labeled, order.size, rng, order.share)
+    picked = choose_in_steps(chosen, pool, labeled, order.first, order.size, rng, order.share)
     return np.empty(0), _picks(task_ids, picked), chosen.explain(pool, labeled)
 
 
@@ -186,7 +189,8 @@ def _batch(
     rows = np.searchsorted(task_ids, known.task_ids)
     asked = OnWholePool(chosen, known, rows)
     spread = asked.spread(scores, len(task_ids))
-    picked = choose(asked, Pool(task_ids), labeled, order.size, rng, order.share, spread)
+    whole = Pool(task_ids)
+    picked = choose_in_steps(asked, whole, labeled, order.first, order.size, rng, order.share, spread, known)
     picks = _picks(task_ids, picked)
     at = np.minimum(np.searchsorted(rows, picked.indices), len(rows) - 1)
     picks['known'] = rows[at] == picked.indices

@@ -16,6 +16,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from label_studio.ml_host.learning.settings import LearningSettings
 from label_studio.ml_host.models import ProjectBackend, SamplingPlan
 from label_studio.ml_host.prelabeling.courtesy import give_way_before_writing
 from label_studio.ml_host.sampling import homes, queueing, score_rows, tasks
@@ -102,6 +103,7 @@ def _order(plan: SamplingPlan, row: ProjectBackend, job: Job, pool: np.ndarray, 
         params=params,
         seed=(plan.seed, plan.epoch),
         size=plan.batch * job.ahead,
+        first=_until_next_version(row) if job.anew else 0,
         share=plan.explore,
         multi_label=_multi_label(row),
         answers=tasks.answers(labeled),
@@ -197,6 +199,11 @@ def due(plan: SamplingPlan, basis: Basis, waiting: int, total: int, known: int, 
 def _is_worth_it(grown: int, known: int, total: int, is_settled: bool) -> bool:
     """Whether so many more tasks have been answered that another choice may come of it."""
     return grown >= ENOUGH * max(known, 1) or (is_settled and grown > 0.01 * total)
+
+
+def _until_next_version(row: ProjectBackend) -> int:
+    """How many tasks are labeled until another version is trained; 0 when none is by itself."""
+    return LearningSettings.of(row.learning).after_labels if row.learns else 0
 
 
 def _multi_label(row: ProjectBackend) -> list[str]:
