@@ -1,12 +1,12 @@
 """Labels saved by active learning, through a real `label-studio start`.
 
-    python tests/benchmarks/bench_simulated_annotators.py [digits] [hurried] [stale]
+    python tests/benchmarks/bench_simulated_annotators.py [digits] [hurried] [stale] [team]
 
 Without arguments every part runs. Simulated annotators ask the API for the next task and submit what scikit-learn says
 is right. A plugin in the server learns by a logistic regression on the pixels in the task's data. For each seed 30 % of
 the digits are never imported; what a logistic regression that learned from the labels submitted so far says about
 those is the accuracy. Labels that the server holds out for measuring are among the labels that are paid for.
-`BENCH_SEEDS` (10), `BENCH_BATCH` (10), the tasks that are chosen ahead, and `BENCH_DATABASE`, a migrated SQLite file to
+`BENCH_SEEDS` (10), `BENCH_BATCH` (50), the tasks that are chosen ahead, and `BENCH_DATABASE`, a migrated SQLite file to
 start from, can be set.
 
 - digits: *Automatic*, a version every 10 labels. After each ten the annotator waits until the version is in service
@@ -14,6 +14,8 @@ start from, can be set.
   at most 90 labels, 0.95 with at most 190, and at least 0.60 with the first ten. Random tasks beside it.
 - hurried: the same, but nobody waits for anything.
 - stale: no version between 10 and 110 labels; asked: at least 0.86 at 110 labels.
+- team: 8 annotators take and submit `BENCH_EACH` (500) tasks each at the same time, of 6,000 whose usefulness is known;
+  asked: no error, no task twice, and a mean usefulness of at least 0.95 of what the best 4,000 have.
 """
 
 import json
@@ -34,14 +36,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 import numpy as np
 import requests
 
-from tests.benchmarks import digits_plugin
+from tests.benchmarks import digits_plugin, team
 from tests.e2e.server import Server
 
-PARTS = ('digits', 'hurried', 'stale')
+PARTS = ('digits', 'hurried', 'stale', 'team')
 SEEDS = range(int(os.environ.get('BENCH_SEEDS', 10)))
-BATCH = int(os.environ.get('BENCH_BATCH', 10))
+BATCH = int(os.environ.get('BENCH_BATCH', 50))
 BACKEND = 'digits_model'
 ANNOTATORS = 4
+PEOPLE, EACH, TASKS = 8, int(os.environ.get('BENCH_EACH', 500)), 6000
 CONFIG = '<View><Text name="text" value="$text"/><Choices name="digit" toName="text">{}</Choices></View>'.format(
     ''.join(f'<Choice value="{digit}"/>' for digit in range(10))
 )
@@ -215,6 +218,7 @@ class Bench:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix='bench-annotators-'))
         site = digits_plugin.install(self.folder / 'site')
+        team.install(site)
         (self.folder / 'data').mkdir()
         # Preparing an empty database takes a minute, and is not what is measured.
         if database := os.environ.get('BENCH_DATABASE'):
@@ -283,11 +287,28 @@ def rarely(bench: Bench) -> None:
     verdict('accuracy at 110 labels', round(curve[110], 3), 0.86, False)
 
 
+def at_once(bench: Bench) -> None:
+    people = team.Team(bench.server, bench.server.login(), PEOPLE, TASKS)
+    began = time.monotonic()
+    served = people.label(EACH)
+    seconds = sorted(served.seconds)
+    print(
+        f'team: {len(served.priorities)} tasks served in {time.monotonic() - began:.0f} s, next p50 '
+        f'{1000 * seconds[len(seconds) // 2]:.0f} ms, p95 {1000 * seconds[int(0.95 * len(seconds))]:.0f} ms, '
+        f'from {dict(served.sources)}'
+    )
+    for error in served.errors[:5]:
+        print(f'team: {error}')
+    verdict('errors', len(served.errors), 0, True)
+    verdict('most people who were given the same task', served.most_of_a_task, 1, True)
+    verdict('share of the ideal usefulness', round(people.share_of_ideal(served), 4), 0.95, False)
+
+
 def main(parts: list[str]) -> None:
     bench = Bench()
     try:
         for part in parts or PARTS:
-            {'digits': digits, 'hurried': in_a_hurry, 'stale': rarely}[part](bench)
+            {'digits': digits, 'hurried': in_a_hurry, 'stale': rarely, 'team': at_once}[part](bench)
     finally:
         bench.stop()
 
