@@ -372,3 +372,29 @@ def test_a_process_that_is_known_to_have_ended_loses_its_shard_at_once(enable):
     # Our own process id without a lease of ours: ids come back.
     PrelabelShard.objects.update(owner=f'{process_name()}#before', heartbeat_at=timezone.now())
     assert lease.next_free() is not None
+
+
+def test_a_run_that_is_cancelled_while_the_model_is_loaded_takes_it_from_nobody(server, enable, caplog):
+    """Each new version of a model that learns overtakes runs like that, and others wait for the same model."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Large(ConstantBackend):
+        def setup(self):
+            begun.set()
+            assert go_on.wait(30)
+
+    caplog.set_level('INFO', logger='label_studio.ml_host.prelabeling.engine')
+    on = enable(Large)
+    ids = make_tasks(on, 30)
+    first = runs.start(on, 'special', ids[:10])
+    assert begun.wait(30)
+    runs.cancel(first)
+    assert ended(first)
+    # Whoever worked on it has noticed.
+    assert eventually(lambda: f'Work on shard {first.shards.get().pk} stops' in caplog.text, 40)
+    second = runs.start(on, 'special')
+    go_on.set()
+    assert ended(second)
+    second.refresh_from_db()
+    assert (second.state, second.error) == ('finished', '')
+    assert dealt(second) == (30, 0, 0)

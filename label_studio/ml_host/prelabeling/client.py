@@ -63,7 +63,7 @@ class ModelClient:
         while True:
             future = self._patient(lambda: host.runtime().warm(self._spec))
             try:
-                self._wait(future)
+                self._wait(future, is_ours=False)
             except BackendBusyError as error:
                 self._pause(error.retry_after)
             except (StoppedError, HopelessError):
@@ -126,7 +126,7 @@ class ModelClient:
         except (CircuitOpenError, BackendBusyError):
             return
         try:
-            self._wait(future)
+            self._wait(future, is_ours=False)
         except (StoppedError, BackendBusyError):
             return
         except Exception as error:
@@ -159,10 +159,16 @@ class ModelClient:
             why = self._last_error or str(error)
             raise HopelessError(f'{self._spec.plugin} rested {MOST_RESTS} times without a prediction between. {why}')
 
-    def _wait(self, future: Future) -> Any:
+    def _wait(self, future: Future, is_ours: bool = True) -> Any:
+        """The future's result; `StoppedError` when it is not wanted any more.
+
+        Args:
+            is_ours: Nobody else waits for it. A loaded model is waited for by everybody who wants to ask it.
+        """
         while True:
             if self._stop.is_set():
-                future.cancel()
+                if is_ours:
+                    future.cancel()
                 raise StoppedError
             try:
                 return future.result(timeout=_POLL_SECONDS)
