@@ -1,5 +1,7 @@
 """From what a model said to a queue of tasks: scores, batches, and what happens when a strategy does not work."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from label_studio.ml_host.enabling import services as enabling
 from label_studio.ml_host.models import PrelabelRun, ProjectBackend, SampledTask, SamplingPlan, TaskScore
 from label_studio.ml_host.sampling import feeding, homes, keeper, low
 from label_studio.ml_host.sampling.rows import rows_of
+from label_studio.ml_host.serving import host
 from ml_plugins import Prediction
 from ml_plugins.exceptions import StrategyError
 from ml_plugins.strategies import registry
@@ -202,6 +205,25 @@ def test_a_run_that_a_refresh_took_the_place_of_is_begun_again(plan, make_tasks,
     keep.look_at(plan)
     # What a person cancels stays cancelled.
     assert PrelabelRun.objects.count() == 2
+
+
+@pytest.mark.django_db
+def test_what_a_failed_run_did_not_ask_is_asked_again(plan, make_tasks, keep, monkeypatch):
+    from label_studio.ml_host.sampling import coverage
+
+    make_tasks(20)
+    monkeypatch.setattr(SureBackend, 'setup', lambda self: 1 / 0)
+    keep.look_at(plan)
+    until_idle()
+    assert PrelabelRun.objects.get().state == 'failed'
+    # Not at once: a model that is broken would be loaded all the time.
+    keep.look_at(plan)
+    assert PrelabelRun.objects.count() == 1
+    monkeypatch.setattr(SureBackend, 'setup', lambda self: None)
+    monkeypatch.setattr(coverage, 'monotonic', lambda: time.monotonic() + coverage.AGAIN_SECONDS)
+    host.reset_breaker(plan.project_id, 'sure')
+    assert answer_all(keep, plan).known == 20
+    assert [run.state for run in PrelabelRun.objects.order_by('id')] == ['failed', 'finished']
 
 
 @pytest.mark.django_db

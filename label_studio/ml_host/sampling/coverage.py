@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from time import monotonic
 
 import numpy as np
 
@@ -21,6 +22,8 @@ from ml_plugins.strategies import Needs
 
 logger = logging.getLogger(__name__)
 
+# What a failed run was to ask is asked again after this long, then after twice as long, and so on.
+AGAIN_SECONDS, LONGEST_AGAIN_SECONDS = 30.0, 3600.0
 # While a version is still answering, the one before it is chosen by until this share is done.
 ENOUGH = 0.5
 
@@ -97,10 +100,18 @@ def sweep() -> None:
 
 
 class Asker:
-    """Has the version in service answer what it has not; asks once for each task and version in this process."""
+    """Has the version in service answer what it has not; asks once for each task and version in this process.
+
+    What a failed run was to ask is asked again, after a pause that doubles with each failure.
+    """
 
     def __init__(self) -> None:
         self._asked: dict[int, _Asked] = {}
+
+    def wants_to_repeat(self, project_id: int) -> bool:
+        """Whether it is time to ask again what a failed run did not."""
+        asked = self._asked.get(project_id)
+        return asked is not None and asked.run is not None and asked.has_failed() and asked.again_at <= monotonic()
 
     def ask(self, row: ProjectBackend, unlabeled: np.ndarray, labeled: np.ndarray) -> PrelabelRun | None:
         """Begin a run for what is missing.
@@ -111,6 +122,10 @@ class Asker:
         """
         label = current_label(row)
         before = self._asked.get(row.project_id)
+        if before is not None and before.label == label and before.has_failed():
+            if before.again_at > monotonic():
+                return None
+            before = _Asked(label, failures=before.failures + 1)
         if before is None or not before.counts_for(label):
             before = _Asked(label)
         # A task that the model fails at has been asked about, too: only newer ones are worth a run.
@@ -125,7 +140,14 @@ class Asker:
         missing = wanted[~store_of(row.project_id, label).find(wanted).known]
         run = _begin(row, missing) if len(missing) else None
         last = max(before.unlabeled, int(wanted[-1]))
-        self._asked[row.project_id] = _Asked(label, last, last if with_labeled else 0, run.pk if run else None)
+        self._asked[row.project_id] = _Asked(
+            label,
+            last,
+            last if with_labeled else 0,
+            run.pk if run else None,
+            before.failures,
+            monotonic() + min(AGAIN_SECONDS * 2**before.failures, LONGEST_AGAIN_SECONDS),
+        )
         return run
 
 
@@ -137,12 +159,20 @@ class _Asked:
         unlabeled: Up to this number, about tasks that had no label then.
         labeled: Up to this one, about labeled tasks as well.
         run: The latest run that asks; None where nothing was missing.
+        failures: Runs in a row that failed before this one.
+        again_at: When it is repeated, if it fails.
     """
 
     label: str
     unlabeled: int = 0
     labeled: int = 0
     run: int | None = None
+    failures: int = 0
+    again_at: float = 0.0
+
+    def has_failed(self) -> bool:
+        """Whether the run ended without having asked everything."""
+        return PrelabelRun.objects.filter(pk=self.run, state=PrelabelRun.State.FAILED).exists()
 
     def counts_for(self, label: str) -> bool:
         """Whether a version need not be asked the same again."""

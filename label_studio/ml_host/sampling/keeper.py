@@ -132,6 +132,7 @@ class Keeper:
         signs = self._signs(plan, row)
         now = time.monotonic()
         has_reason = signs != memory.signs or (memory.failed and memory.retry_at <= now)
+        has_reason = has_reason or self._asker.wants_to_repeat(plan.project_id)
         if waiting >= refill.low_water(plan) and (not has_reason or memory.rest_until > now):
             return None
         with claims.claimed(plan, enabled=True) as claim:
