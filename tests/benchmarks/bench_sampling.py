@@ -2,7 +2,8 @@
 
     python tests/benchmarks/bench_sampling.py [rescore] [memory]
 
-Without arguments both parts run. `LABEL_STUDIO_TEST_DATABASE=postgresql` takes a PostgreSQL of its own.
+Without arguments both parts run. `LABEL_STUDIO_TEST_DATABASE=postgresql` takes a PostgreSQL of its own; `BENCH_DATABASE`
+is a migrated SQLite file to start from.
 
 - rescore: 100,000 tasks with ready probabilities of 10 classes and embeddings of 128 numbers are scored, and a batch is
   chosen, after another version went into service; asked: under 30 s. All the while somebody asks for the next task;
@@ -11,6 +12,7 @@ Without arguments both parts run. `LABEL_STUDIO_TEST_DATABASE=postgresql` takes 
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,7 +34,9 @@ CLASSES, WIDTH, CHUNK = 10, 128, 10_000
 
 
 def prepare() -> None:
-    os.environ['LABEL_STUDIO_BASE_DATA_DIR'] = tempfile.mkdtemp(prefix='bench-sampling-')
+    folder = os.environ['LABEL_STUDIO_BASE_DATA_DIR'] = tempfile.mkdtemp(prefix='bench-sampling-')
+    if database := os.environ.get('BENCH_DATABASE'):
+        shutil.copy(database, Path(folder) / 'label_studio.sqlite3')
     os.environ.setdefault('ML_LOG_LEVEL', 'WARNING')
     if os.environ.get('LABEL_STUDIO_TEST_DATABASE') == 'postgresql':
         from tests.postgresql import PostgreSQL
