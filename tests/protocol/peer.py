@@ -88,7 +88,7 @@ class LabelStudio:
 
     def login(self) -> None:
         """Wait until it answers, and log in."""
-        until(self._answers, 120)
+        until(self._answers, 240)
         self.session = requests.Session()
         page = self.session.get(f'{self.url}/user/login/')
         token = page.text.partition('name="csrfmiddlewaretoken" value="')[2].partition('"')[0]

@@ -52,7 +52,7 @@ class Models:
             self.lines.append(line.rstrip())
 
     def wait_until_ready(self) -> None:
-        until(lambda: self.process.poll() is not None or any('curl' in line for line in self.lines), 120)
+        until(lambda: self.process.poll() is not None or any('curl' in line for line in self.lines), 240)
         assert self.process.poll() is None, '\n'.join(self.lines)
 
     def ask(self, path: str, **body):
@@ -123,7 +123,7 @@ def test_it_trains_predicts_and_serves_the_new_version(servers, project):
         region = {'from_name': 'topic', 'to_name': 'text', 'type': 'choices', 'value': {'choices': [label]}}
         peer.api('POST', f'/api/tasks/{task["id"]}/annotations/', 201, json={'result': [region]})
     peer.api('POST', f'/api/ml/{connection}/train', 200)
-    until(lambda: models.ask('/versions').json()['versions'] == ['word_counts-v1'], 90)
+    until(lambda: models.ask('/versions').json()['versions'] == ['word_counts-v1'], 180)
     assert models.ask('/job_status', job='1').json()['job_status'] == 'finished'
     versions = peer.api('GET', f'/api/ml/{connection}/versions', 200)
     assert versions['versions'] == ['word_counts-v1']
@@ -155,7 +155,7 @@ def test_what_is_relabeled_and_deleted_there_is_forgotten_here(servers, project)
         region = {'from_name': 'topic', 'to_name': 'text', 'type': 'choices', 'value': {'choices': [label]}}
         peer.api('POST', f'/api/tasks/{task["id"]}/annotations/', 201, json={'result': [region]})
     peer.api('POST', f'/api/ml/{connection}/train', 200)
-    until(lambda: models.ask('/versions').json()['versions'] == ['word_counts-v2', 'word_counts-v1'], 90)
+    until(lambda: models.ask('/versions').json()['versions'] == ['word_counts-v2', 'word_counts-v1'], 180)
     # The connection shows the new version, and tasks are predicted with it.
     shown = peer.api('GET', f'/api/ml/{connection}', 200)
     assert (shown['readable_state'], shown['model_version']) == ('Connected', 'word_counts-v2')
@@ -188,7 +188,7 @@ def test_its_events_arrive_where_the_address_carries_the_credentials(servers):
     region = {'from_name': 'topic', 'to_name': 'text', 'type': 'choices', 'value': {'choices': ['sport']}}
     peer.api('POST', f'/api/tasks/{task["id"]}/annotations/', 201, json={'result': [region]})
     peer.api('POST', f'/api/ml/{connected["id"]}/train', 200)
-    until(lambda: peer.api('GET', f'/api/ml/{connected["id"]}', 200)['model_version'] == 'word_counts-v1', 90)
+    until(lambda: peer.api('GET', f'/api/ml/{connected["id"]}', 200)['model_version'] == 'word_counts-v1', 180)
     drawn = {'task': task['id'], 'context': {'result': []}}
     answer = peer.api('POST', f'/api/ml/{connected["id"]}/interactive-annotating', 200, json=drawn)
     assert answer['data']['result'][0]['value']['choices'] == ['sport']
