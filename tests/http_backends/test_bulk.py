@@ -3,7 +3,7 @@
 import pytest
 
 from label_studio.ml_host.http_backends import client
-from label_studio.ml_host.models import PrelabelRun
+from label_studio.ml_host.models import PrelabelRun, ProjectBackend
 from label_studio.ml_host.prelabeling import runs
 from label_studio.ml_host.upstream import Prediction, Task, UpstreamMLBackend
 from tests.prelabeling.drive import finish, make_tasks
@@ -222,3 +222,9 @@ def test_the_page_shows_it_and_starts_a_run(project, connected, press, browser):
     assert run.state == 'finished'
     form = browser.get(f'/api/dm/actions/prelabel_tasks/form/?project={project.pk}')
     assert f'http-{connected.pk}' in form.content.decode()
+
+
+@pytest.mark.parametrize('button', ['enable', 'disable', 'train', 'reset', 'prelabel/new'])
+def test_buttons_of_plugins_are_not_for_it(connected, press, button):
+    assert press(f'http-{connected.pk}/{button}/').status_code == 404
+    assert not ProjectBackend.objects.exists()

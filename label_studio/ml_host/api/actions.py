@@ -186,7 +186,8 @@ def set_prelabel_new(project, backend: str, on: bool, user=None) -> None:
     from label_studio.ml_host.prelabeling import errors, runs
 
     row = gate.active(project.pk, backend)
-    if row is None:
+    # A backend that is connected by URL has no row that could say so.
+    if row is None or row.pk is None:
         raise errors.BackendNotEnabledError(
             f'ML backend "{backend}" is not enabled on project {project.pk}; enable it on the ML backends page.'
         )

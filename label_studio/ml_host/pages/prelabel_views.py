@@ -57,20 +57,23 @@ def _switch_new(request: HttpRequest, project: Any, name: str, _number: int | No
     actions.set_prelabel_new(project, name, request.POST.get('on') == 'on', request.user)
 
 
-start = button(_start)
+start = button(_start, by_url=True)
 switch_new = button(_switch_new)
 cancel = button(
     lambda request, project, name, number: actions.cancel_prelabel(
         access.prelabel_run_of(project, name, number), request.user
-    )
+    ),
+    by_url=True,
 )
 resume = button(
     lambda request, project, name, number: actions.resume_prelabel(
         access.prelabel_run_of(project, name, number), request.user
-    )
+    ),
+    by_url=True,
 )
 retry = button(
     lambda request, project, name, number: actions.retry_failed(
         access.prelabel_run_of(project, name, number), request.user
-    )
+    ),
+    by_url=True,
 )

@@ -85,15 +85,20 @@ def runtime_log(request: HttpRequest, pk: int) -> HttpResponse:
     return log_response(settings.ML_LOG_DIR / RUNTIME_LOG)
 
 
-def button(act: Callable[[HttpRequest, Any, str, Any], object]) -> Callable[..., HttpResponse]:
-    """A view for one button: checks, does it, and answers with the card, which shows the error if there is one."""
+def button(act: Callable[[HttpRequest, Any, str, Any], object], by_url: bool = False) -> Callable[..., HttpResponse]:
+    """A view for one button: checks, does it, and answers with the card, which shows the error if there is one.
+
+    Args:
+        act: What the button does.
+        by_url: Whether backends that are connected by URL have the button, too.
+    """
 
     @enforce_csrf_checks
     @login_required
     @require_POST
     def view(request: HttpRequest, pk: int, name: str, number: int | None = None) -> HttpResponse:
         project = access.project_of(request.user, pk)
-        _ = connection_or_404(project, name) if is_http(name) else state_or_404(project, name)
+        _ = connection_or_404(project, name) if by_url and is_http(name) else state_or_404(project, name)
         error = ''
         try:
             act(request, project, name, number)
