@@ -91,6 +91,12 @@ RUN_ELSEWHERE = {
     'http://localhost:8080/api/projects/1/ml-backends/http-1/prelabel-runs/': 'tests/http_backends/test_bulk.py',
     'label-studio worker --queues ml_train': 'tests/e2e/test_postgresql.py',
 }
+RUN_ELSEWHERE |= {
+    f"pip install '.[{extra}]'": 'tests/test_packaging.py' for extra in ('ner', 'text-embeddings', 'zero-shot')
+}
+RUN_ELSEWHERE |= dict.fromkeys(
+    ['export ML_LLM_API_KEY=sk-...', 'export ML_LLM_ENDPOINT=http://localhost:11434/v1'], 'tests/llm/test_llm.py'
+)
 RUN_ELSEWHERE |= dict.fromkeys(COMMANDS, 'tests/serving/test_documented_requests.py')
 RUN_ELSEWHERE |= dict.fromkeys(PROTOCOL_COMMANDS, 'tests/protocol/test_documented_requests.py')
 RUN_HERE = ('label-studio logs', 'label-studio plugins list', 'label-studio plugins check image_classifier')

@@ -291,3 +291,22 @@ def test_editable_install_sees_new_files(environment, upstream_wheel, tmp_path, 
     assert (folder / 'label_studio' / '_upstream' / 'label_studio' / 'core').is_dir()
     environment.uninstall()
     assert not list(environment.site.glob('*label_studio*'))
+
+
+@pytest.mark.parametrize('name', ['ner', 'zero_shot'])
+def test_an_extra_brings_what_its_backend_waits_for(name):
+    from importlib.metadata import requires
+
+    from packaging.requirements import Requirement
+
+    from ml_plugins.registry import registry
+
+    config = registry.get(name).config_class
+    brought = {
+        item.name
+        for item in map(Requirement, requires('label-studio'))
+        if item.marker is not None
+        and item.marker.evaluate({'extra': config.extra})
+        and not item.marker.evaluate({'extra': ''})
+    }
+    assert {Requirement(text).name for text in config.requires} <= brought
