@@ -72,7 +72,7 @@ def task_of(number: int, content: bytes) -> Task:
 # --- Segmenter -------------------------------------------------------------------------------------------------------
 
 
-def segmenter(count: int = 20) -> None:
+def segmenter(count: int = 10) -> None:
     from ml_plugins.contrib.segmenter.backend import Segmenter
 
     backend = loaded(Segmenter, view(labels_xml('BrushLabels', 'brush'), labels_xml('KeyPointLabels', 'point')))
@@ -266,7 +266,7 @@ def rendered_pages(count: int = 6) -> list[tuple[bytes, tuple[str, ...]]]:
 # --- Detector --------------------------------------------------------------------------------------------------------
 
 
-def detector(count: int = 120, held_out: int = 40) -> None:
+def detector(count: int = 80, held_out: int = 30) -> None:
     from ml_plugins.contrib.object_detector.backend import ObjectDetector
     from ml_plugins.contrib.object_detector.networks import build
     from ml_plugins.contrib.object_detector.photos import collect, served_control

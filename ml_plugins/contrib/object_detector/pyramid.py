@@ -39,6 +39,9 @@ def lite0_pyramid() -> nn.Module:
         def __init__(self) -> None:
             super().__init__()
             self.base = load_backbone(device='cpu').module
+            # What listens to its layers is for the classifier's features, and would keep them.
+            for block in self.base._blocks:
+                block._forward_hooks.clear()
             self.learns = False
             self.given: list[Tensor] | None = None
             self.lateral = nn.ModuleList(nn.Conv2d(channels, CHANNELS, 1) for channels in _TAPS.values())

@@ -24,7 +24,7 @@ _WARM_UP = 0.1
 _BASE_SHARE = 0.1
 _LARGEST_GRADIENT = 5.0
 # Pictures, each with its mirror image, whose features are kept in memory: half a megabyte each.
-_MOST_KEPT = 1000
+_MOST_KEPT = 500
 
 
 @dataclass(frozen=True)
