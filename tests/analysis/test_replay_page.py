@@ -29,7 +29,7 @@ def test_run_look_and_use(enable, label, work, card, press, browser, project):
     pressed = press('digits/replay/start/', FORM).content.decode()
     assert 'data-state="queued"' in pressed
     assert 'It waits for a worker.' in pressed
-    assert 'data-start-replay' not in pressed
+    assert 'data-run-replay' not in pressed
     under_way = browser.get(f'/projects/{project.pk}/ml-backends/digits/replay/')
     assert 'HX-Retarget' not in under_way.headers
     work()
@@ -77,7 +77,7 @@ def test_another_kind_of_project_says_what_it_needs(enable, project, card):
     project.save()
     page = card()
     assert 'It needs a Choices control with which one label is chosen for a whole task' in page
-    assert 'data-start-replay' not in page
+    assert 'data-run-replay' not in page
 
 
 def test_strategies_that_the_backend_gives_too_little_for_are_grey(enable, label, work, press):

@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_sampling.py [rescore] [memory]
 
-Without arguments both parts run. `LABEL_STUDIO_TEST_DATABASE=postgresql` takes a PostgreSQL of its own; `BENCH_DATABASE`
-is a migrated SQLite file to start from.
+Without arguments both parts run. `LABEL_STUDIO_TEST_DATABASE=postgresql` takes a PostgreSQL of its own;
+`BENCH_DATABASE` is a migrated SQLite file to start from.
 
 - rescore: 100,000 tasks with ready probabilities of 10 classes and embeddings of 128 numbers are scored, and a batch is
   chosen, after another version went into service; asked: under 30 s. All the while somebody asks for the next task;

@@ -73,7 +73,7 @@ def picture(workplace, name, section, folder):
 def test_a_lead_replays_and_takes_a_strategy(workplace, labeled, tmp_path):
     browser = workplace.browser
     workplace.card(labeled, 'demo', 'Replay')
-    click(browser, f'{CARD} [data-start-replay]')
+    click(browser, f'{CARD} [data-run-replay]')
     until(lambda: element(browser, '[data-replay]'))
     until(lambda: element(browser, '[data-replay][data-state=finished]'), 120)
     until(lambda: element(browser, '[data-line=automatic]'))
