@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from ml_plugins.backend import BackendContext
+from ml_plugins.contrib.object_detector import backend as detector
 from ml_plugins.contrib.object_detector import networks
 from ml_plugins.contrib.object_detector.backend import ObjectDetector
 from ml_plugins.label_config import parse_label_config
@@ -76,23 +77,18 @@ def backend(run: MemoryRun | None = None, config: str = CONFIG, **params) -> Obj
     return made
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Threads of torch wait for each other actively, beside other processes for long."""
+@pytest.fixture(scope='module', autouse=True)
+def _little_to_compute():
+    """A quarter of the pixels, and one thread: several wait for each other actively beside other processes."""
     import torch
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _small_pictures():
-    """A quarter of the pixels, which takes a quarter of the time."""
+    threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(networks, 'SIDE', 160)
+        patch.setattr(detector, 'use_threads', lambda: torch.set_num_threads(1))
+        torch.set_num_threads(1)
         yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope='module')

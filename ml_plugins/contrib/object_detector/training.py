@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ class Schedule:
         """The learning rate after a share of all steps: up quickly, and down along a cosine."""
         if share < _WARM_UP:
             return self.learning_rate * (share / _WARM_UP * 0.9 + 0.1)
-        return self.learning_rate * 0.5 * (1 + np.cos(np.pi * (share - _WARM_UP) / (1 - _WARM_UP)))
+        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (share - _WARM_UP) / (1 - _WARM_UP)))
 
 
 class Shelf:
