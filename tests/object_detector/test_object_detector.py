@@ -4,7 +4,7 @@ from PIL import Image
 
 from ml_plugins.contrib.object_detector.backend import ObjectDetector
 from ml_plugins.contrib.object_detector.measure import overlaps
-from ml_plugins.contrib.object_detector.networks import Network, build
+from ml_plugins.contrib.object_detector.networks import Found, Network, build
 from ml_plugins.contrib.object_detector.photos import collect, served_control
 from ml_plugins.exceptions import (
     LabelConfigError,
@@ -210,3 +210,10 @@ def test_the_same_run_gives_the_same_network():
     assert isinstance(first, Network)
     ours, theirs = first.module.head.state_dict(), second.module.head.state_dict()
     assert all((ours[name] == theirs[name]).all() for name in ours)
+
+
+def test_an_object_gets_one_label(trained):
+    made = backend(trained[0], minimum_score=0.05)
+    boxes = np.array([[0.1, 0.1, 0.5, 0.5], [0.1, 0.1, 0.52, 0.5], [0.3, 0.1, 0.7, 0.5]])
+    found = made._prediction(Found(boxes, np.array([0, 1, 1]), np.array([0.9, 0.8, 0.7]), np.zeros(96)), SIZE)
+    assert [(r.value['rectanglelabels'], r.score) for r in found.regions] == [(['disc'], 0.9), (['square'], 0.7)]

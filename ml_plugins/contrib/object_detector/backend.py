@@ -8,6 +8,7 @@ import numpy as np
 
 from ml_plugins.backend import Dataset, MLBackend, Run, Serves
 from ml_plugins.contrib.object_detector import artifact
+from ml_plugins.contrib.object_detector.measure import overlaps
 from ml_plugins.contrib.object_detector.networks import DEFAULT, Found, build, check_name
 from ml_plugins.contrib.object_detector.photos import as_square, collect, seen_labels, served_control
 from ml_plugins.contrib.object_detector.training import Schedule, Shelf, learn, precision
@@ -16,6 +17,9 @@ from ml_plugins.label_config import LabelConfig
 from ml_plugins.params import Param
 from ml_plugins.torch_support import use_threads
 from ml_plugins.types import Interaction, Prediction, Task, TaskFailure
+
+# Overlap from which two boxes are taken for one object.
+_SAME_OBJECT = 0.7
 
 
 class ObjectDetector(MLBackend):
@@ -65,15 +69,20 @@ class ObjectDetector(MLBackend):
     def _prediction(self, found: Found, size: tuple[int, int]) -> Prediction:
         labels = self._network.labels
         extra = {'original_width': size[0], 'original_height': size[1], 'image_rotation': 0}
-        regions = []
-        for box, place, score in zip(np.clip(found.boxes, 0, 1) * 100, found.labels, found.scores, strict=True):
-            left, top, right, bottom = (float(number) for number in box)
+        boxes = np.clip(found.boxes, 0, 1)
+        regions, kept = [], []
+        for row, (place, score) in enumerate(zip(found.labels, found.scores, strict=True)):
             # A label may have left the label config since the training.
-            known = labels[place] in self._control.labels
-            if known and score >= self.param_values['minimum_score'] and right > left and bottom > top:
-                regions.append(
-                    self._control.rectangle(left, top, right - left, bottom - top, labels[place], float(score), **extra)
-                )
+            if labels[place] not in self._control.labels or score < self.param_values['minimum_score']:
+                continue
+            left, top, right, bottom = (float(number) for number in boxes[row] * 100)
+            # The surest comes first; a second label for the same object is of no use to anybody.
+            if right <= left or bottom <= top or (overlaps(boxes[[row]], boxes[kept]) > _SAME_OBJECT).any():
+                continue
+            kept.append(row)
+            regions.append(
+                self._control.rectangle(left, top, right - left, bottom - top, labels[place], float(score), **extra)
+            )
         # A picture is as sure as its least sure box; where nothing is seen, as the surest that was left out is unsure.
         score = min((r.score for r in regions), default=1 - float(found.scores.max(initial=0.0)))
         return Prediction(regions, score, embedding=found.embedding)
