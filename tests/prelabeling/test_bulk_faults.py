@@ -9,8 +9,9 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from label_studio.ml_host.enabling import services
-from label_studio.ml_host.models import PrelabelRun, PrelabelShard
+from label_studio.ml_host.models import PrelabelRun, PrelabelShard, ProjectBackend
 from label_studio.ml_host.prelabeling import conductor, lease, runs, turns, writer
+from label_studio.ml_host.prelabeling.store import source_of
 from label_studio.ml_host.upstream import Prediction, Project, Task
 from tests.inline_plugins import ConstantBackend
 from tests.prelabeling.drive import eventually, finish, make_tasks
@@ -349,7 +350,8 @@ def test_a_silent_owner_loses_its_shard_and_writes_no_more(enable, settings):
     assert mine is not None
     PrelabelShard.objects.update(owner=elsewhere)
     with pytest.raises(writer.LeaseLostError):
-        writer.ShardWriter(mine, shard, None, None).write(writer.Answers(cursor=shard.last_id, done=10, at_end=True))
+        source = source_of(ProjectBackend.objects.select_related('in_service').get())
+        writer.ShardWriter(mine, shard, source, None).write(writer.Answers(cursor=shard.last_id, done=10, at_end=True))
     lease.forget(mine)
     assert PrelabelShard.objects.get().done == 0
 
