@@ -80,11 +80,6 @@ def decode_rle(rle: Sequence[int], width: int, height: int) -> np.ndarray:
     return values.reshape(height, width, _CHANNELS)[:, :, 3] > 0
 
 
-def brush_value(mask: np.ndarray) -> dict[str, Any]:
-    """The ``value`` of a brush region without its labels."""
-    return {'format': 'rle', 'rle': encode_rle(mask)}
-
-
 def mask_of(region: Mapping[str, Any]) -> np.ndarray:
     """The mask of a brush region in Label Studio's format.
 

@@ -104,7 +104,7 @@ class Control:
         return self.region(corners, (label,) if label else (), score, **extra)
 
     def brush(self, rle: Sequence[int], label: str = '', score: float | None = None, **extra: Any) -> Region:
-        """A mask in Label Studio's run-length format, as `ml_plugins.adapters.masks.encode` makes it.
+        """A mask in Label Studio's run-length format, as `ml_plugins.brush_rle.encode_rle` makes it.
 
         The editor needs `extra` to say the picture's ``original_width`` and ``original_height``.
         """

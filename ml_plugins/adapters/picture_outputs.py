@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from ml_plugins.adapters.converting import Converted, Naming, Subject, items_of, least
-from ml_plugins.adapters.masks import encode, plane, to_mask
+from ml_plugins.adapters.masks import plane, to_mask
 from ml_plugins.adapters.plain_numbers import array, is_array, number, share_or_none
 from ml_plugins.adapters.values import Box, Mask, Point, Polygon, TextBox
+from ml_plugins.brush_rle import encode_rle
 from ml_plugins.exceptions import PredictionError
 from ml_plugins.plain import storable_text
 from ml_plugins.types import Region
@@ -73,7 +74,7 @@ def masks(value: Any, naming: Naming, subject: Subject) -> Converted:
         kept = _kept(mask.label, mask.score, f'mask {place}', naming)
         pixels = to_mask(mask.array, size, f'mask {place}') if kept else None
         if pixels is not None and pixels.any():
-            regions.append(naming.control.brush(encode(pixels), *kept, **_extra(size)))
+            regions.append(naming.control.brush(encode_rle(pixels), *kept, **_extra(size)))
     return _converted(regions)
 
 

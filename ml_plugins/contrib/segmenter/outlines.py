@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml_plugins.brush_rle import brush_value
+from ml_plugins.brush_rle import encode_rle
 from ml_plugins.label_config import Control
 from ml_plugins.types import Region
 
@@ -27,9 +27,9 @@ def as_regions(
     height, width = mask.shape
     size = {'original_width': width, 'original_height': height, 'image_rotation': 0}
     if control.type == 'brushlabels':
-        return [control.region(brush_value(mask), (label,), score, **size)]
+        return [control.brush(encode_rle(mask), label, score, **size)]
     return [
-        control.region({'points': points, 'closed': True}, (label,), score, **size)
+        control.polygon(points, label, score, **size)
         for points in _polygons(mask, tolerance / 100 * max(height, width))
     ]
 
