@@ -94,6 +94,10 @@ def _hints(picture: np.ndarray, prompt: Prompt) -> np.ndarray:
         alike = _alike(picture, prompt.positive)
         hints = np.where(_near(alike), cv2.GC_PR_BGD, cv2.GC_BGD).astype(np.uint8)
         hints[alike] = cv2.GC_PR_FGD
+        if len(prompt.negative):
+            # What looks like a click beside the object does not belong to it, unless it also looks like one on it.
+            beside = _alike(picture, prompt.negative)
+            hints[beside] = np.where(alike[beside], cv2.GC_PR_BGD, cv2.GC_BGD)
     radius = max(1, round(_CLICK_RADIUS * max(height, width)))
     for points, value in ((prompt.negative, cv2.GC_BGD), (prompt.positive, cv2.GC_FGD)):
         for x, y in points.astype(int):
