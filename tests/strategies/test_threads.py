@@ -11,7 +11,9 @@ from ml_plugins.strategies.threads import FEW, one_thread
 
 def blas_threads():
     np.ones((2, 2)) @ np.ones((2, 2))
-    return {library['num_threads'] for library in ThreadpoolController().select(user_api='blas').info()}
+    libraries = ThreadpoolController().select(user_api='blas').info()
+    # Other packages of the process bring libraries of their own, some with one thread whatever is asked for.
+    return {library['num_threads'] for library in libraries if 'numpy' in library['filepath']}
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import boto3
 import pytest
 from django.core.files.base import ContentFile
 
+from label_studio.ml_host.task_data.remote import remote_of
 from label_studio.ml_host.task_data.resolver import HostTaskFiles, plugin_task
 from label_studio.ml_host.upstream import FileUpload, LocalFilesImportStorage, Project, Task
 from ml_plugins.exceptions import TaskDataError
@@ -39,6 +40,8 @@ def refusal(make, files, value: str) -> str:
 def test_upload_is_read_in_place_without_a_query(make, project, media, django_assert_num_queries):
     row = upload(project, 'cat 1.png', make.picture())
     task = Task.objects.create(project=project, data={'image': row.url})
+    # Whether the project stands for one of another Label Studio is asked once in a process.
+    remote_of(project.pk)
     with django_assert_num_queries(0):
         converted = plugin_task(task)
         assert converted.image('image').size == (32, 24)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from label_studio.ml_host.task_data.remote import remote_of
 from label_studio.ml_host.training import dataset as module
 from label_studio.ml_host.training import scanning
 from label_studio.ml_host.training.dataset import DatabaseDataset
@@ -36,6 +37,8 @@ def test_pages_join_without_a_gap(project, label, monkeypatch, django_assert_num
 def test_only_the_wanted_tasks_are_read(project, label, django_assert_num_queries):
     tasks = label(6)
     data = DatabaseDataset(project, 0.2)
+    # Whether the project stands for one of another Label Studio is asked once in a process.
+    remote_of(project.pk)
     with django_assert_num_queries(2):
         found = list(data.only({tasks[4].pk, tasks[1].pk, 10**9}))
     assert [example.task.id for example in found] == [tasks[1].pk, tasks[4].pk]

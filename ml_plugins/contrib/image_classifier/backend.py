@@ -39,6 +39,8 @@ class ImageClassifier(MLBackend):
     max_delay = 0.005
     needs_training = True
     embeds_untrained = True
+    # A backend that only trains is closed, too, and was never set up.
+    _store: FeatureStore | None = None
 
     @classmethod
     def check(cls, label_config: LabelConfig) -> None:
