@@ -121,10 +121,11 @@ def _check(name: str) -> int:
     try:
         plugin = registry.get(name)
         problems = [f'{failure.stage.value}: {failure.error}\n{failure.traceback}' for failure in plugin.load_failures]
-        problems = problems or check_backend(plugin.backend_class())
-        source = getattr(plugin.backend_class(), 'source', None)
-        if source is not None and not problems:
-            check_import(source)
+        if not problems:
+            backend_class = plugin.backend_class()
+            problems = check_backend(backend_class)
+            if not problems and (source := getattr(backend_class, 'source', None)) is not None:
+                check_import(source)
     except MLPluginError as error:
         problems = [str(error)]
     except Exception as error:
