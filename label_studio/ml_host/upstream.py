@@ -228,6 +228,12 @@ SEAMS: tuple[Seam, ...] = (
         receives=('django.db.models.signals:post_save', 'tasks.models:Annotation'),
     ),
     Seam(
+        'tasks.serializers:TaskSimpleSerializer.update',
+        'label_studio.ml_host.prelabeling.edited:task_changed',
+        ('self', 'instance', 'validated_data'),
+        'Upstream keeps showing what a model said of the data that a task had before.',
+    ),
+    Seam(
         'webhooks.serializers:WebhookSerializer.validate_url',
         'label_studio.ml_host.serving.webhooks:validate_url',
         ('self', 'value'),

@@ -1,6 +1,7 @@
 """The answer store: many writers, merged files, damaged files; the latest row of a task counts."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -144,3 +145,20 @@ def test_large_columns_go_into_a_file(answer_store, tmp_path, monkeypatch):
     assert isinstance(found, np.memmap)
     assert found[:40, 0].tolist() == list(range(10, 50))
     assert np.isnan(found[40:]).all()
+
+
+def test_what_was_said_of_a_changed_task_is_forgotten_until_it_is_answered_again(answer_store, tmp_path):
+    answer_store.append(rows_of(answers([1, 2, 3], 0.25)))
+    answer_store.forget(np.array([2, 7]))
+    for _ in range(2):
+        assert answer_store.find(np.array([1, 2, 3, 7])).known.tolist() == [True, False, True, False]
+        assert answer_store.task_ids().tolist() == [1, 3]
+        assert answer_store.forgotten().tolist() == [2]
+        answer_store.merge()
+    assert not len(answer_store.forgotten(time.time_ns()))
+    answer_store.append(rows_of(answers([2], 1.0)))
+    for _ in range(2):
+        found = answer_store.find(np.array([1, 2, 3]))
+        assert found.read('score', tmp_path)[:, 0].tolist() == [0.25, 1.0, 0.25]
+        assert not len(answer_store.forgotten())
+        answer_store.merge()

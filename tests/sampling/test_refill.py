@@ -415,3 +415,23 @@ def test_the_thread_fills_queues_that_run_low(plan, make_tasks, monkeypatch):
         assert eventually(lambda: len(waiting(plan)) == 12)
     finally:
         keeper.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_tasks_whose_data_change_leave_the_queue_and_come_again_by_what_they_are_now(api, plan, make_tasks, keep):
+    ids = make_tasks(40)
+    answer_all(keep, plan)
+    assert waiting(plan) == ids[:10]
+    # The model is now sure of the first ones, and of the last ones it is not.
+    for place in range(5):
+        api.patch(f'/api/tasks/{ids[place]}/', {'data': {'image': f'/{900 + place}.png'}}, format='json')
+    api.patch(f'/api/tasks/{ids[-1]}/', {'data': {'image': '/0.png'}}, format='json')
+    feeding.flush()
+    assert waiting(plan) == ids[5:10]
+    assert TaskScore.objects.filter(project=plan.project_id).count() == 34
+    keep.look_at(plan)
+    assert list(PrelabelRun.objects.order_by('id').values_list('total', flat=True)) == [40, 6]
+    until_idle()
+    keep.look_at(plan)
+    assert set(waiting(plan)) == {ids[-1], *ids[5:14]}
+    assert TaskScore.objects.filter(project=plan.project_id).count() == 40

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from time import monotonic
+from time import monotonic, time_ns
 
 import numpy as np
 
@@ -128,8 +128,11 @@ class Asker:
             before = _Asked(label, failures=before.failures + 1)
         if before is None or not before.counts_for(label):
             before = _Asked(label)
-        # A task that the model fails at has been asked about, too: only newer ones are worth a run.
-        wanted = unlabeled[unlabeled > before.unlabeled]
+        store = store_of(row.project_id, label)
+        at = time_ns()
+        # A task that the model fails at has been asked about, too: only newer ones are worth a run, and changed ones.
+        changed = np.intersect1d(unlabeled, store.forgotten(before.at), assume_unique=True)
+        wanted = np.union1d(unlabeled[unlabeled > before.unlabeled], changed)
         with_labeled = gives(row).embeddings
         if with_labeled:
             wanted = np.union1d(wanted, labeled[labeled > before.labeled])
@@ -137,7 +140,7 @@ class Asker:
             return None
         if host.needs_training(row) and not host.embeds_untrained(row):
             return None
-        missing = wanted[~store_of(row.project_id, label).find(wanted).known]
+        missing = wanted[~store.find(wanted).known]
         run = _begin(row, missing) if len(missing) else None
         last = max(before.unlabeled, int(wanted[-1]))
         self._asked[row.project_id] = _Asked(
@@ -146,6 +149,7 @@ class Asker:
             last if with_labeled else 0,
             run.pk if run else None,
             before.failures,
+            at,
             monotonic() + min(AGAIN_SECONDS * 2**before.failures, LONGEST_AGAIN_SECONDS),
         )
         return run
@@ -160,6 +164,7 @@ class _Asked:
         labeled: Up to this one, about labeled tasks as well.
         run: The latest run that asks; None where nothing was missing.
         failures: Runs in a row that failed before this one.
+        at: When it was asked; the clock that rows of answers are stamped by.
         again_at: When it is repeated, if it fails.
     """
 
@@ -168,6 +173,7 @@ class _Asked:
     labeled: int = 0
     run: int | None = None
     failures: int = 0
+    at: int = 0
     again_at: float = 0.0
 
     def has_failed(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from label_studio.ml_host.sampling.homes import store_of
+from label_studio.ml_host.sampling.homes import store_of, stores
 from label_studio.ml_host.sampling.rows import rows_of
 from ml_plugins.types import Prediction
 
@@ -57,10 +57,27 @@ def flush() -> None:
         keep(project_id, label, list(found.items()))
 
 
+def forget(project_id: int, task_ids: Collection[int]) -> None:
+    """What any version said of these tasks counts no more; never raises."""
+    with _lock:
+        for (waits_in, _), found in _waiting.items():
+            for task_id in task_ids if waits_in == project_id else ():
+                found.pop(task_id, None)
+    try:
+        for store in stores(project_id):
+            store.forget(_numbers(task_ids))
+    except Exception as error:  # a full disk
+        logger.warning('Answers on changed tasks of project %s are still chosen by: %s', project_id, error)
+
+
 def kept(project_id: int, label: str, task_ids: Collection[int]) -> set[int]:
     """Which of these tasks the store of a version has answers of."""
     if not task_ids:
         return set()
-    numbers = np.unique(np.fromiter(task_ids, dtype=np.int64, count=len(task_ids)))
+    numbers = _numbers(task_ids)
     found = store_of(project_id, label).find(numbers)
     return set(numbers[found.known].tolist())
+
+
+def _numbers(task_ids: Collection[int]) -> np.ndarray:
+    return np.unique(np.fromiter(task_ids, dtype=np.int64, count=len(task_ids)))

@@ -44,6 +44,11 @@ def remove(project_id: int, label: str | None = None) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def stores(project_id: int) -> list[AnswerStore]:
+    """The stores of a project."""
+    return [AnswerStore(folder) for folder in _folders(home(project_id))]
+
+
 def projects() -> set[int]:
     """Projects that there are stores of."""
     return {int(folder.name) for folder in _folders(Path(settings.ML_ANSWER_DIR)) if folder.name.isdigit()}

@@ -161,7 +161,8 @@ class Keeper:
         job = refill.due(plan, basis, waiting, len(pool), known, is_settled)
         if job is None:
             memory.failed = ()
-            memory.scored, memory.known = basis.label, basis.known if known < 0 else known
+            # Fewer than before: some were changed, and when they are answered again it is growth.
+            memory.scored, memory.known = basis.label, basis.known if known < 0 else min(known, basis.known)
             memory.idle_until = time.monotonic() + (IDLE_SECONDS if waiting < refill.low_water(plan) else 0.0)
             return None
         if not job.anew:

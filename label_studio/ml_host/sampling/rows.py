@@ -13,6 +13,8 @@ from label_studio.ml_host.sampling.parts import Column, column
 from ml_plugins.types import Prediction
 
 EMBEDDING, SCORE, REGIONS, TOKENS = 'embedding', 'score', 'regions', 'tokens'
+# Marks a row that says that what was said before counts no more.
+FORGOTTEN = 'forgotten'
 # Before the name of a control; of a member's probabilities, its number follows.
 PROBABILITIES, MEMBERS = 'p:', 'm:'
 _LARGEST = float(np.finfo(np.float16).max)
@@ -66,6 +68,12 @@ def rows_of(predictions: Sequence[tuple[int, Prediction]]) -> Rows:
     stamps = np.full(len(found), time.time_ns(), dtype=np.int64)
     ragged = {REGIONS: _ragged(_scores_of_regions(said)), TOKENS: _ragged([item.log_probabilities for item in said])}
     return Rows(task_ids, stamps, dense, {name: values for name, values in ragged.items() if len(values[1])})
+
+
+def forgotten(task_ids: np.ndarray) -> Rows:
+    """Rows that take back what was said of some tasks; ascending numbers, each once."""
+    stamps = np.full(len(task_ids), time.time_ns(), dtype=np.int64)
+    return Rows(task_ids, stamps, {FORGOTTEN: np.ones((len(task_ids), 1), dtype=np.float16)})
 
 
 def _by_control(given: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -42,6 +42,19 @@ class Selection:
         """Some of the tasks."""
         return Selection(self.parts, self.task_ids[mask], self.part[mask], self.row[mask])
 
+    def without(self, mask: np.ndarray) -> Selection:
+        """The same tasks, some of which there is no row of."""
+        return Selection(self.parts, self.task_ids, np.where(mask, np.int16(-1), self.part), self.row)
+
+    def marked(self, name: str) -> np.ndarray:
+        """Which rows have a number in a dense column of one; most files have no such column."""
+        found = np.zeros(len(self.task_ids), dtype=bool)
+        for number, columns in enumerate(self.parts):
+            if f'd:{name}' in columns:
+                mask = self.part == number
+                found[mask] = columns[f'd:{name}'][self.row[mask], 0] == 1
+        return found
+
     def names(self, kind: str) -> list[str]:
         """Columns that any of the files has.
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from label_studio.ml_host.sampling.parts import SUFFIX, DamagedPartError, column, open_part, write_part
-from label_studio.ml_host.sampling.rows import Rows
+from label_studio.ml_host.sampling.rows import FORGOTTEN, Rows, forgotten
 from label_studio.ml_host.sampling.selection import Part, Selection, locate
 
 logger = logging.getLogger(__name__)
@@ -50,12 +50,29 @@ class AnswerStore:
 
     def find(self, task_ids: np.ndarray) -> Selection:
         """The latest rows of these tasks; ascending numbers, each once."""
-        return locate(list(self._open().values()), task_ids)
+        found = locate(list(self._open().values()), task_ids)
+        return found.without(found.marked(FORGOTTEN))
 
     def task_ids(self) -> np.ndarray:
         """All tasks that there are rows of, ascending."""
-        parts = [columns['task_ids'] for columns in self._open().values()]
-        return np.unique(np.concatenate(parts)) if parts else np.empty(0, dtype=np.int64)
+        found = locate_all(list(self._open().values()))
+        return found.task_ids[~found.marked(FORGOTTEN)]
+
+    def forget(self, task_ids: np.ndarray) -> None:
+        """What was said of some tasks counts no more: they are others now."""
+        known = self.find(task_ids)
+        self.append(forgotten(known.task_ids[known.known]))
+
+    def forgotten(self, since: int = 0) -> np.ndarray:
+        """Tasks that were forgotten and not answered again, ascending.
+
+        Args:
+            since: Only those forgotten later; in nanoseconds, as rows are stamped.
+        """
+        parts = list(self._open().values())
+        # Most files hold no such row, and are not read.
+        found = locate(parts, _task_ids([columns for columns in parts if f'd:{FORGOTTEN}' in columns]))
+        return found.task_ids[found.marked(FORGOTTEN) & (found.stamps() > since)]
 
     @property
     def changed_at(self) -> int:
@@ -145,8 +162,11 @@ class AnswerStore:
 
 def locate_all(parts: Sequence[Part]) -> Selection:
     """The latest row of every task in some files."""
-    task_ids = np.unique(np.concatenate([columns['task_ids'] for columns in parts]))
-    return locate(parts, task_ids)
+    return locate(parts, _task_ids(parts))
+
+
+def _task_ids(parts: Sequence[Part]) -> np.ndarray:
+    return np.unique(np.concatenate([np.empty(0, dtype=np.int64), *(columns['task_ids'] for columns in parts)]))
 
 
 def _to_merge(rows: dict[Path, int], most: int | None) -> list[Path]:
