@@ -49,6 +49,14 @@ class SureBackend(MLBackend):
         return Prediction([control.choices('cat')], sure, probabilities, embedding)
 
 
+class OneClassBackend(SureBackend):
+    """Has seen one class so far, and is sure of it."""
+
+    def _say(self, control, number):
+        said = super()._say(control, number)
+        return Prediction(said.regions, 1.0, {control.name: np.array([1.0])}, said.embedding)
+
+
 def install_strategy(folder, name, score):
     """A package with a strategy, in a folder that goes on the path; `score` is the body of its method."""
     _install(folder, name, STRATEGY.format(name=name, score=textwrap.dedent(score)), 'query_strategies', 'Strategy')

@@ -14,7 +14,7 @@ from ml_plugins import Prediction
 from ml_plugins.exceptions import StrategyError
 from ml_plugins.strategies import registry
 from tests.prelabeling.drive import until_idle
-from tests.sampling.models import PretrainedBackend, SureBackend, install_strategy
+from tests.sampling.models import OneClassBackend, PretrainedBackend, SureBackend, install_strategy
 
 
 @pytest.fixture(autouse=True)
@@ -355,6 +355,20 @@ def test_equal_scores_and_a_small_pool(plan, make_tasks, keep):
     assert keep.look_at(plan).added == 4
     assert sorted(waiting(plan)) == ids
     assert keep.look_at(plan) is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize('strategy', ['automatic', 'margin', 'entropy', 'cluster_margin', 'badge', 'core_set', 'power'])
+def test_a_model_that_knows_one_class_so_far(strategy, project, owner, inline_plugins, make_tasks, keep):
+    inline_plugins('one_class', OneClassBackend)
+    enabling.enable(project, 'one_class', owner)
+    plan = SamplingPlan.objects.create(
+        project=project, backend='one_class', enabled=True, strategy=strategy, seed=7, batch=10
+    )
+    make_tasks(40)
+    outcome = answer_all(keep, plan)
+    assert (outcome.reason, outcome.known) == ('', 40)
+    assert len(set(waiting(plan))) == 10
 
 
 @pytest.mark.django_db
