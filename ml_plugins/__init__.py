@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from ml_plugins.label_config import Control, LabelConfig, parse_label_config
+    from ml_plugins.notices import notice
     from ml_plugins.params import Param
     from ml_plugins.types import (
         Annotation,
@@ -46,6 +47,7 @@ _HOMES = {
         'TrainingError',
     ),
     'label_config': ('Control', 'LabelConfig', 'parse_label_config'),
+    'notices': ('notice',),
     'params': ('Param',),
     'types': (
         'Annotation',
@@ -88,6 +90,7 @@ __all__ = [
     'TrainingCancelledError',
     'TrainingError',
     'VersionFiles',
+    'notice',
     'parse_label_config',
 ]
 

@@ -33,7 +33,12 @@ class Stage(str, Enum):
     # The data of one task cannot be read: nothing of the plugin is broken.
     TASK = 'task'
     FIT = 'fit'
+    # What a model has to say that is no failure.
+    NOTICE = 'notice'
 
+
+# Stages in which nothing of the plugin is broken.
+REMARKS = frozenset({Stage.TASK, Stage.NOTICE})
 
 # Stages of the start of a process: a plugin that failed one of them is not used at all.
 LOAD_STAGES = frozenset({Stage.IMPORT, Stage.VALIDATE, Stage.MODELS, Stage.READY, Stage.MIGRATE})
@@ -85,10 +90,13 @@ class FailureLog:
         """Keep one failure, log it, and tell the listeners."""
         with self._lock:
             self._failures.append(failure)
-            self._counts[failure.plugin, failure.stage.value] += 1
+            if failure.stage is not Stage.NOTICE:
+                self._counts[failure.plugin, failure.stage.value] += 1
             listeners = list(self._listeners)
         if failure.stage is Stage.TASK:
             logger.warning('No prediction of %s: %s', failure.plugin, failure.error)
+        elif failure.stage is Stage.NOTICE:
+            logger.warning('%s: %s', failure.plugin, failure.error)
         else:
             logger.error(
                 'Plugin %s failed in stage %s: %s\n%s',

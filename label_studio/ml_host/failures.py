@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from django.db import DatabaseError, close_old_connections
 
 from label_studio.ml_host.models import FailureRecord
-from ml_plugins.failures import LOAD_STAGES, PluginFailure, Stage, failure_log
+from ml_plugins.failures import LOAD_STAGES, REMARKS, PluginFailure, failure_log
 
 logger = logging.getLogger(__name__)
 
@@ -29,11 +29,11 @@ def keep(failure: PluginFailure) -> None:
 
 
 def _is_said(failure: PluginFailure) -> bool:
-    """Whether a refused prediction is on record already; an older note about the same task is taken away."""
+    """Whether a refused prediction is on record already; an older remark of the same words is taken away."""
     same = FailureRecord.objects.filter(
         plugin=failure.plugin, project_id=failure.project_id, error__iendswith=failure.error
     )
-    if same.exclude(stage=Stage.TASK.value).exists():
+    if same.exclude(stage__in=[stage.value for stage in REMARKS]).exists():
         return True
     same.delete()
     return False
@@ -42,7 +42,7 @@ def _is_said(failure: PluginFailure) -> bool:
 def _store(failure: PluginFailure) -> None:
     try:
         close_old_connections()
-        if failure.stage is Stage.TASK and _is_said(failure):
+        if failure.stage in REMARKS and _is_said(failure):
             return
         record = FailureRecord.objects.create(
             plugin=failure.plugin,

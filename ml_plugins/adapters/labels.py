@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from ml_plugins.exceptions import LabelConfigError, ParameterError
 from ml_plugins.label_config import Control
-
-logger = logging.getLogger(__name__)
+from ml_plugins.notices import notice
 
 _BETWEEN_WORDS = re.compile(r'[\s_-]+')
 # Names that are listed in a message.
@@ -84,7 +82,7 @@ class LabelMatcher:
         label = self.match(name)
         if label is None and name not in self._reported:
             self._reported.add(name)
-            logger.warning('%s; what it finds under that name is left out', self.unknown(name))
+            notice(f'{self.unknown(name)}; what it finds under that name is left out')
         return label
 
     def unknown(self, name: str) -> str:
@@ -110,13 +108,9 @@ class LabelMatcher:
                 f'({_listed(self.control.labels)}). {self._advice(missing)}'
             )
         self._reported.update(missing)
-        logger.warning(
-            '%d of %d labels of the model are not in %s and are left out: %s. %s',
-            len(missing),
-            len(names),
-            self._place(),
-            _listed(missing),
-            self._advice(missing),
+        notice(
+            f'{len(missing)} of {len(names)} labels of the model are not in {self._place()} and are left out: '
+            f'{_listed(missing)}. {self._advice(missing)}'
         )
 
     def _place(self) -> str:

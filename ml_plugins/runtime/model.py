@@ -12,6 +12,7 @@ from concurrent.futures import Future, InvalidStateError
 from ml_plugins.backend import MLBackend
 from ml_plugins.exceptions import CircuitOpenError, PredictTimeoutError
 from ml_plugins.failures import Stage
+from ml_plugins.notices import heard_by
 from ml_plugins.runtime import metrics
 from ml_plugins.runtime.batching import GivenUpError, Outcome, compute
 from ml_plugins.runtime.breaker import CircuitBreaker
@@ -167,9 +168,10 @@ class ResidentModel:
     def _run(self) -> None:
         be_nice(self._niceness)
         try:
-            self._load()
-            while self._serve():
-                pass
+            with heard_by(self._notes.notice):
+                self._load()
+                while self._serve():
+                    pass
         except GivenUpError:
             logger.warning('%s: a call that was given up has come to its end', self.spec.plugin)
         except BaseException as error:

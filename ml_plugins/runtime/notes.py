@@ -7,7 +7,8 @@ import threading
 import time
 from collections import deque
 
-from ml_plugins.failures import Stage, describe, record_failure
+from ml_plugins.failures import PluginFailure, Stage, describe, failure_log, record_failure
+from ml_plugins.plain import storable_text
 from ml_plugins.runtime import metrics
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,10 @@ class FailureNotes:
         if left_out:
             logger.warning('%s failed %d more times; those were not recorded one by one', self._plugin, left_out)
         record_failure(self._plugin, stage, error, self._project_id)
+
+    def notice(self, text: str) -> None:
+        """Record what the model has to say."""
+        failure_log.record(PluginFailure(self._plugin, Stage.NOTICE, storable_text(text), project_id=self._project_id))
 
     def mended(self, error: BaseException) -> None:
         """Note a batch that failed as a whole and not in parts."""

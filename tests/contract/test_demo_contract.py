@@ -5,7 +5,15 @@ import json
 
 import pytest
 
-from ml_plugins import BackendContext, DatasetChanges, Interaction, Task, TaskFailure
+from ml_plugins import (
+    BackendContext,
+    DatasetChanges,
+    Interaction,
+    Task,
+    TaskFailure,
+    VersionFiles,
+    parse_label_config,
+)
 from ml_plugins.runtime import ModelSpec, Runtime
 from ml_plugins.testing import BackendContract, MemoryDataset, MemoryFiles, MemoryRun, check_backend, example_of
 
@@ -187,3 +195,10 @@ def test_kit_finds_a_backend_that_breaks_the_contract(demo_backend, tmp_path, me
     kit.backend_class = type('Bad', (demo_backend,), members)
     with pytest.raises(AssertionError, match=words):
         getattr(kit, test)(kit.load(None, tmp_path))
+
+
+def test_the_demo_tells_of_labels_that_are_gone(demo_backend, tmp_path, caplog):
+    (tmp_path / 'counts.json').write_text(json.dumps({'sunny': {'good': 2, 'lovely': 1}}))
+    version = VersionFiles(1, tmp_path)
+    demo_backend(BackendContext(parse_label_config(TEXT_CONFIG), version=version)).setup()
+    assert 'what it learned of lovely is left out' in caplog.text

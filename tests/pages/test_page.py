@@ -195,6 +195,8 @@ def test_a_failure_of_today_is_shown_without_being_asked_for(browser, project, r
     text = text_of(browser, project)
     assert 'no prediction: Task 7: field &quot;image&quot; answers 404' in text
     assert '<details id="ml-failures-learner" open>' in text
+    FailureRecord.objects.create(plugin='learner', stage='notice', error='"lion" is left out', project=project)
+    assert 'note: &quot;lion&quot; is left out' in text_of(browser, project)
     FailureRecord.objects.update(created_at=timezone.now() - timezone.timedelta(hours=25))
     assert '<details id="ml-failures-learner">' in text_of(browser, project)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ml_plugins import MLBackend, Param, Prediction, Serves, TaskFailure
+from ml_plugins import MLBackend, Param, Prediction, Serves, TaskFailure, notice
 from tests.inline_plugins import register
 
 CONFIG = (
@@ -50,6 +50,10 @@ class Fenced(MLBackend):
             probabilities={'mood': np.array([0.75, 0.25], dtype=np.float32)},
             embedding=[float(os.getpid()), float(os.getppid())],
         )
+
+    def tell(self, task):
+        notice('"lion" is left out')
+        return self.good(task)
 
     def click(self, task):
         return TaskFailure(task.id, repr(self.interaction))

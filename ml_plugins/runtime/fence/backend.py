@@ -8,12 +8,14 @@ from typing import Any
 
 from ml_plugins.backend import BackendContext, MLBackend
 from ml_plugins.exceptions import MLPluginError, TaskDataError
+from ml_plugins.notices import notice
 from ml_plugins.runtime import fence
 from ml_plugins.runtime.fence.messages import (
     Answers,
     Failed,
     FileAnswer,
     FileRequest,
+    Notice,
     Predict,
     Ready,
     Setup,
@@ -108,13 +110,15 @@ class FencedBackend(MLBackend):
         )
 
     def _answer(self, doing: str, tasks: Sequence[Task]) -> Any:
-        """What the child says in the end; until then it may ask for files."""
+        """What the child says in the end; until then it may ask for files and tell people something."""
         while True:
             message = self._process.receive(doing)
             if isinstance(message, FileRequest):
                 # A thread that a plugin left running may ask for a task of an earlier batch.
                 own = tasks if message.batch == self._batch else ()
                 self._process.send(_file_answer(message, own))
+            elif isinstance(message, Notice):
+                notice(str(message.text))
             elif isinstance(message, Failed):
                 raise rebuilt(message)
             elif isinstance(message, (Answers, Ready)):

@@ -13,11 +13,12 @@ from typing import Any
 
 from ml_plugins.backend import BackendContext, MLBackend
 from ml_plugins.label_config import parse_label_config
+from ml_plugins.notices import heard_by
 from ml_plugins.registry import registry
 from ml_plugins.runtime.fence.answers import plain
 from ml_plugins.runtime.fence.bounds import die_with, limit_memory
 from ml_plugins.runtime.fence.link import FilesOfServer, Link
-from ml_plugins.runtime.fence.messages import OUT_OF_MEMORY_EXIT, Answers, Close, Predict, Ready, Setup, failed
+from ml_plugins.runtime.fence.messages import OUT_OF_MEMORY_EXIT, Answers, Close, Notice, Predict, Ready, Setup, failed
 from ml_plugins.runtime.memory import free, is_out_of_memory, resident_bytes
 
 
@@ -30,7 +31,10 @@ def run(arguments: list[str]) -> None:
     pipe, trace_file, parent = map(int, arguments[1:4])
     die_with(parent)
     faulthandler.enable(trace_file, all_threads=False)
-    _end(_main(Link(Connection(pipe))))
+    link = Link(Connection(pipe))
+    with heard_by(lambda text: link.send(Notice(text))):
+        status = _main(link)
+    _end(status)
 
 
 def _main(link: Link) -> int:

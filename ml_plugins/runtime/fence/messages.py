@@ -72,6 +72,13 @@ class Answers:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """From the child: what the model has to tell people."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class FileRequest:
     """From the child: read, or give a path of, what a field of a task of the batch points at."""
 
@@ -117,7 +124,8 @@ class OtherProcessTraceback(Exception):
 
 
 _PASS = frozenset(
-    (kind.__module__, kind.__name__) for kind in (Answers, Failed, FileRequest, Prediction, Ready, Region, TaskFailure)
+    (kind.__module__, kind.__name__)
+    for kind in (Answers, Failed, FileRequest, Notice, Prediction, Ready, Region, TaskFailure)
 )
 
 

@@ -24,6 +24,7 @@ from ml_plugins import (
     TaskDataError,
     TaskFailure,
     TrainingError,
+    notice,
 )
 
 MODEL_FILE = 'counts.json'
@@ -60,6 +61,9 @@ class DemoBackend(MLBackend):
         self.counts: dict[str, dict[str, int]] = {}
         if self.version is not None:
             self.counts = json.loads((self.version.path / MODEL_FILE).read_text(encoding='utf-8'))
+        learned = {label for labels in self.counts.values() for label in labels}
+        if gone := sorted(learned - set(self.control.labels)):
+            notice(f'what it learned of {", ".join(gone)} is left out: the label config has no such label any more')
 
     def memory_bytes(self) -> int:
         """A rough size of the counts."""
