@@ -5,6 +5,7 @@ The database is SQLite, or PostgreSQL with LABEL_STUDIO_TEST_DATABASE=postgresql
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +17,9 @@ sys.path.insert(0, str(ROOT))
 DATABASE = os.environ.get('LABEL_STUDIO_TEST_DATABASE', 'sqlite')
 if DATABASE not in ('sqlite', 'postgresql'):
     raise pytest.UsageError(f'LABEL_STUDIO_TEST_DATABASE={DATABASE}: must be sqlite or postgresql')
+
+# A shell that starts the tests in the background has Ctrl-C ignored, by all that they start, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ['LABEL_STUDIO_BASE_DATA_DIR'] = tempfile.mkdtemp(prefix='label-studio-tests-')
 os.environ['DJANGO_DB'] = DATABASE
