@@ -5,7 +5,7 @@ import re
 import pytest
 
 from label_studio.ml_host.models import ReplayRun, SamplingPlan
-from label_studio.ml_host.pages.strategy_curves import COLOURS, curves_of
+from label_studio.ml_host.pages.curves import Point, Series, chart_of
 from tests.analysis.conftest import ProbableBackend
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -97,17 +97,13 @@ def test_a_backend_that_is_off_shows_nothing(inline_plugins, card):
 
 
 def test_the_drawing():
-    points = [[10, 0.5, 0.4, 0.6], [20, 0.8, 0.75, 0.85]]
-    found = [
-        {'name': f's{number}', 'title': f'S{number}', 'points': points, 'repetitions': 1 + number}
-        for number in range(COLOURS + 1)
-    ]
-    drawn = curves_of(found)
-    assert len(drawn.lines) == COLOURS
+    points = [Point(10, 0.5, 0.4, 0.6), Point(20, 0.8, 0.75, 0.85)]
+    drawn = chart_of([Series(f's{number}', f'S{number}', points, '0', number > 0) for number in range(2)], True)
+    assert [tick.text for tick in drawn.across] == ['0', '5', '10', '15', '20']
     assert drawn.lines[0].band == ''
     assert drawn.lines[1].band.count('L') == 3
-    first, second = drawn.lines[0].spots
+    first, second = drawn.lines[0].places
     assert (first.x < second.x, first.y > second.y) == (True, True)
     assert second.words == 'S0: 0.800 (0.75\N{EN DASH}0.85) with 20 labels'
-    assert all(drawn.top <= spot.y <= drawn.bottom for line in drawn.lines for spot in line.spots)
-    assert curves_of([]) is None
+    assert all(0 < place.y < drawn.bottom for line in drawn.lines for place in line.places)
+    assert chart_of([]) is None

@@ -127,7 +127,7 @@ def people_label(lead: Lead) -> None:
         for _ in range(5):
             lead.label_next()
     until(lambda: 'labels saved' in lead.text(f'{CARD} [data-sentence]'))
-    assert lead.page.find_elements('css selector', f'{CARD} [data-arm=active]')
+    assert lead.page.find_elements('css selector', f'{CARD} [data-line=active]')
     until(lambda: '50 labels are given' in lead.text(f'{CARD} [data-notice=sampling_stop]'))
     lead.page.execute_script("document.querySelector('.ml-sampling').scrollIntoView()")
     lead.picture('3-panel')

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from label_studio.ml_host.models import BackendEvent, SampledTask, SamplingFindings, SamplingPlan
-from label_studio.ml_host.pages.arms import chart_of
+from label_studio.ml_host.pages.curves import Point, Series, chart_of
 from label_studio.ml_host.sampling import feeding
 from label_studio.ml_host.sampling.findings import falling
 from ml_plugins import Prediction
@@ -28,6 +28,10 @@ FORM = {
 
 def point(labels, accuracy):
     return {'labels': labels, 'accuracy': accuracy, 'low': accuracy - 0.1, 'high': min(1.0, accuracy + 0.1)}
+
+
+def series(name, *points):
+    return Series(name, name, [Point(labels, score, score - 0.1, score + 0.1) for labels, score in points], name)
 
 
 def arms(**values):
@@ -153,8 +157,8 @@ def test_whether_it_is_worth_it(on, show, project):
         'From 120 labels, 3\xa0minutes ago.',
         '<b>Labeling may stop.</b> 120 of 120.',
         'could not look and is left out: OSError: &lt;no&gt;',
-        'data-arm="active"',
-        '0.90 (0.80\N{EN DASH}1.00) with 120 labels',
+        'data-line="active"',
+        '0.900 (0.80\N{EN DASH}1.00) with 120 labels',
     ):
         assert shown in text, shown
     assert 'Much.' not in text
@@ -168,7 +172,7 @@ def test_labels_saved_are_no_figure_while_they_may_as_well_be_lost(on, show):
     SamplingFindings.objects.create(plan=plan, report=report, labels=120, computed_at=timezone.now())
     text = show()
     assert 'Too early to say what they bring.' in text
-    assert sentence in text and 'Labels saved so far' not in text and 'data-arm="active"' in text
+    assert sentence in text and 'Labels saved so far' not in text and 'data-line="active"' in text
 
 
 def test_a_strategy_that_harms_is_told_and_used_again_by_a_press(on, press, show):
@@ -225,14 +229,14 @@ def test_a_project_that_chooses_with_another_model(on, press, project, owner, in
 
 
 def test_the_chart_shows_few_labels_as_well_as_many():
-    random = [point(5, 0.4), point(40, 0.7)]
-    chart = chart_of({'random': ('Random', random), 'active': ('Active', [point(5, 0.3), point(4000, 0.9)])})
-    first, last = (arm.places for arm in chart.arms)
+    random, active = series('random', (5, 0.4), (40, 0.7)), series('active', (5, 0.3), (4000, 0.9))
+    chart = chart_of([random, active])
+    first, last = (line.places for line in chart.lines)
     assert first[0].x == last[0].x == chart.left and last[-1].x == chart.right
     # Forty labels of four thousand are not squeezed into the first hundredth.
     assert first[-1].x > chart.left + 0.25 * (chart.right - chart.left)
     assert [tick.text for tick in chart.across] == ['5', '10', '20', '50', '100', '200', '500', '1,000', '2,000']
-    assert all(arm.line.startswith('M') and arm.band.startswith('M') for arm in chart.arms)
-    assert chart_of({'random': ('Random', []), 'active': ('Active', [point(5, 0.3)])}) is None
-    few = chart_of({'random': ('Random', [point(60, 0.4)]), 'active': ('Active', [point(60, 0.3), point(110, 0.5)])})
+    assert all(line.path.startswith('M') and line.band.startswith('M') for line in chart.lines)
+    assert chart_of([series('random'), active]) is None
+    few = chart_of([series('random', (60, 0.4)), series('active', (60, 0.3), (110, 0.5))])
     assert [tick.text for tick in few.across] == ['60', '70', '80', '90', '100', '110']

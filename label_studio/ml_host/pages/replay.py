@@ -11,13 +11,15 @@ from django.utils import timezone
 from label_studio.ml_host.analysis.labels import control_of
 from label_studio.ml_host.api.state import BackendState
 from label_studio.ml_host.models import ReplayRun
+from label_studio.ml_host.pages.curves import Chart, Point, Series, chart_of
 from label_studio.ml_host.pages.prelabel import clock
-from label_studio.ml_host.pages.strategy_curves import COLOURS, StrategyCurves, curves_of
 from label_studio.ml_host.replay.options import BASELINE, LIMITS, ReplayOptions
 from label_studio.ml_host.replay.services import FEWEST_LABELS, offers
 from ml_plugins.exceptions import MLPluginError
 from ml_plugins.strategies.registry import Offer
 
+# So many lines can be told apart; the worst of more are in the table only.
+COLOURS = 8
 NUMBERS = {
     'labels': 'labels at the end',
     'batch': 'labels between two models',
@@ -98,7 +100,7 @@ class ReplayView:
     """The latest run."""
 
     run: ReplayRun
-    curves: StrategyCurves | None
+    chart: Chart | None
     rows: Sequence[ResultRow]
 
     @property
@@ -182,7 +184,12 @@ def latest_of(state: BackendState) -> ReplayView | None:
         )
         for number, curve in enumerate(found)
     ]
-    return ReplayView(run, curves_of(found), rows)
+    return ReplayView(run, chart_of([_series(*item) for item in enumerate(found[:COLOURS])], from_zero=True), rows)
+
+
+def _series(number: int, curve: Mapping[str, Any]) -> Series:
+    points = [Point(*point) for point in curve['points']]
+    return Series(curve['name'], curve['title'], points, str(number), curve['repetitions'] > 1)
 
 
 def why_not_of(project: Any) -> str:

@@ -13,7 +13,7 @@ from django.utils.timesince import timesince
 
 from label_studio.ml_host.api.state import BackendState
 from label_studio.ml_host.models import SamplingPlan
-from label_studio.ml_host.pages.arms import ArmsChart, chart_of
+from label_studio.ml_host.pages.curves import Chart, Point, Series, chart_of
 from label_studio.ml_host.pages.fields import Field
 from label_studio.ml_host.sampling.findings.state import Found
 from label_studio.ml_host.sampling.overview import Choice, Fallen, Overview, overview_of
@@ -105,15 +105,10 @@ class SamplingPanel:
         return ' \N{MIDDLE DOT} '.join(parts)
 
     @property
-    def chart(self) -> ArmsChart | None:
+    def chart(self) -> Chart | None:
         """Both learning curves."""
-        arms = self.found.arms
-        return chart_of(
-            {
-                'random': ('The random share alone', arms.get('random', ())),
-                'active': ('Labels as they were served', arms.get('active', ())),
-            }
-        )
+        titles = {'active': 'Labels as they were served', 'random': 'The random share alone'}
+        return chart_of([_series(name, title, self.found.arms.get(name, ())) for name, title in titles.items()])
 
     @property
     def figures(self) -> list[Figure]:
@@ -215,3 +210,8 @@ def _ago(at) -> str:
     if (timezone.now() - at).total_seconds() < 60:
         return 'just now'
     return f'{timesince(at, depth=1)} ago'
+
+
+def _series(name: str, title: str, points: Sequence[Mapping[str, Any]]) -> Series:
+    found = [Point(point['labels'], point['accuracy'], point['low'], point['high']) for point in points]
+    return Series(name, title, found, look=name)
