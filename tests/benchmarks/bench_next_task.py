@@ -62,11 +62,13 @@ def in_process(size: int, server) -> dict[str, list[float]]:
 
 
 def report(found: dict[int, dict[str, list[float]]]) -> None:
-    print(f'{"tasks":>10} {"part":10} {"p50 ms":>8} {"p95 ms":>8} {"choice p95 ms":>14} {"requests":>9}')
+    print(
+        f'{"tasks":>10} {"part":10} {"p50 ms":>8} {"p95 ms":>8} {"choice p50":>11} {"choice p95":>11} {"requests":>9}'
+    )
     for size, parts in found.items():
         for part in ('queue', 'score', 'random', 'overlap', 'upstream'):
             times, choices = parts[part], parts.get(f'{part} choice')
-            choice = f'{p95(choices):14.2f}' if choices else f'{"-":>14}'
+            choice = f'{statistics.median(choices):11.2f} {p95(choices):11.2f}' if choices else f'{"-":>11} {"-":>11}'
             print(f'{size:10,} {part:10} {statistics.median(times):8.1f} {p95(times):8.1f} {choice} {len(times):9}')
     few, many = min(found), max(found)
     for part in ('queue', 'score', 'random', 'overlap'):
