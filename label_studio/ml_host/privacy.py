@@ -8,4 +8,7 @@ def no_live_tips(request: HttpRequest) -> JsonResponse:
 
     Answers as upstream does without a network; the pages then show the tips they were built with.
     """
-    return JsonResponse({}, status=404)
+    response = JsonResponse({}, status=404)
+    # Nobody can act on it, and Django would write it to the terminal with each page.
+    response._has_been_logged = True
+    return response

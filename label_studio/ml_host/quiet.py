@@ -15,6 +15,8 @@ from label_studio.ml_host.logs import LOGGERS
 WARNINGS: tuple[tuple[str, type[Warning]], ...] = (
     # Upstream asks whether a column exists while its serializers are imported.
     ('Accessing the database during app initialization', RuntimeWarning),
+    # Upstream's pages of labels, whose order nobody asks for.
+    ('Pagination may yield inconsistent results', RuntimeWarning),
     # Google's libraries about a Python that upstream and we support.
     ('You are using a (non-supported )?Python version', FutureWarning),
 )

@@ -87,7 +87,7 @@ class Automatic(QueryStrategy):
             return Plan(Committee(batch='power'), 'several models answer')
         if available.embeddings:
             return Plan(TypiClust(), 'there is no doubt of the model to go by, so every kind of task is served')
-        return Plan(RandomStrategy(), 'the model gives neither probabilities nor embeddings')
+        return Plan(RandomStrategy(), 'the model has given neither probabilities nor embeddings so far')
 
 
 def _tells_apart(pool: Pool, labeled: Labeled) -> bool:

@@ -13,11 +13,11 @@ LOADED = 'import label_studio.ml_host.bootstrap as b; b.setup(); from core.label
 PARSED = "parse_config('<View/>'); print('done')"
 
 
-def said(folder, *options: str, **environment: str) -> str:
+def said(folder, *options: str, after: str = '', **environment: str) -> str:
     """All that a process says that loads the server with an empty data directory."""
     kept = {name: value for name, value in os.environ.items() if name not in SETTLED}
     done = subprocess.run(
-        [sys.executable, *options, '-c', LOADED + PARSED],
+        [sys.executable, *options, '-c', LOADED + PARSED + after],
         env={**kept, 'LABEL_STUDIO_BASE_DATA_DIR': str(folder), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -37,6 +37,12 @@ def test_who_asks_hears_it_all(tmp_path):
     assert 'Database and media directory' in text
     assert 'Using deprecated method' in text
     assert 'Accessing the database during app initialization' in text
+
+
+def test_lists_of_upstream_without_an_order_are_no_news(tmp_path):
+    asked = '; from labels_manager.models import Label; from django.core.paginator import Paginator; '
+    asked += 'Paginator(Label.objects.order_by(), 5)._check_object_list_is_ordered()'
+    assert said(tmp_path, LOG_LEVEL='WARNING', after=asked) == 'done\n'
 
 
 def test_what_a_person_can_act_on_is_said(tmp_path):
