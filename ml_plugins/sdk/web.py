@@ -1,7 +1,8 @@
 """Calls that classes of the SDK make to Label Studio, answered in this process: no address, no token, no network.
 
-Three libraries are used for them: `requests`, by hand or through the SDK's older client, and `httpx`, through the newer
-one. Both choose a transport for each address; while a class of the SDK is at work, addresses of this server get ours.
+Two libraries are used for them: `requests`, by hand or through the SDK's older client, and `httpx`, through the newer
+one, which also works with asyncio. Both choose a transport for each address; while a class of the SDK is at work,
+addresses of this server get ours.
 """
 
 from __future__ import annotations
@@ -33,12 +34,14 @@ def install() -> None:
     import httpx
     import requests
     from label_studio_sdk import Client
-    from label_studio_sdk.base_client import LabelStudioBase
+    from label_studio_sdk.base_client import AsyncLabelStudioBase, LabelStudioBase
 
     _replace(requests.Session, 'get_adapter', _adapter)
-    _replace(httpx.Client, '_transport_for_url', _transport)
+    for client in (httpx.Client, httpx.AsyncClient):
+        _replace(client, '_transport_for_url', _transport)
     _replace(Client, '__init__', _with_token)
     _replace(LabelStudioBase, '__init__', _with_token)
+    _replace(AsyncLabelStudioBase, '__init__', _with_token)
 
 
 def is_own(url: str) -> bool:
@@ -149,13 +152,18 @@ def _transport(session: Session, original: Any, client: Any, url: Any) -> Any:
         return original(client, url)
     import httpx
 
-    class Transport(httpx.BaseTransport):
-        """Answers a request of the library `httpx`."""
+    class Transport(httpx.BaseTransport, httpx.AsyncBaseTransport):
+        """Answers a request of the library `httpx`, of either kind of its clients."""
 
         def handle_request(self, request: Any) -> Any:
+            return self._answer(request, request.read())
+
+        async def handle_async_request(self, request: Any) -> Any:
+            return self._answer(request, await request.aread())
+
+        def _answer(self, request: Any, body: bytes) -> Any:
             headers: Mapping[str, str] = dict(request.headers)
-            own = WebRequest(request.method, _target(str(request.url)), headers, request.read())
-            given = answer(session, own)
+            given = answer(session, WebRequest(request.method, _target(str(request.url)), headers, body))
             return httpx.Response(given.status, headers=dict(given.headers), content=given.body, request=request)
 
     return Transport()

@@ -1,12 +1,13 @@
 """What the server gives: values in the database, and answers to the calls that trainers make."""
 
+import asyncio
 import threading
 
 import label_studio_sdk
 import pytest
 import requests
 from django.db import connection
-from label_studio_sdk.client import LabelStudio
+from label_studio_sdk.client import AsyncLabelStudio, LabelStudio
 
 from label_studio.ml_host.models import SdkValue
 from label_studio.ml_host.sdk.host import ServerHost
@@ -88,6 +89,18 @@ def test_the_newer_client_does_as_well(at_work, texts):
     client = LabelStudio(base_url='http://localhost:8080')
     assert client.projects.get(texts.pk).title == 'Moods'
     assert len(list(client.tasks.list(project=texts.pk))) == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_newer_client_with_asyncio_too(at_work, texts):
+    async def titles():
+        at_work.set('asked', 'yes')
+        client = AsyncLabelStudio(base_url='http://localhost:8080')
+        title = (await client.projects.get(texts.pk)).title
+        return title, [task.id async for task in await client.tasks.list(project=texts.pk)], at_work.get('asked')
+
+    title, tasks, stored = asyncio.run(titles())
+    assert (title, len(tasks), stored) == ('Moods', 4, 'yes')
 
 
 def test_plain_requests_are_answered(at_work, texts, settings):
