@@ -42,6 +42,9 @@ class SamplingPlan(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
+    # Whether second opinions may be wanted; known for sure where the plan was read to serve a task.
+    asks_again = True
+
     def __str__(self) -> str:
         return f'{self.strategy} with {self.backend} on project {self.project_id}'
 

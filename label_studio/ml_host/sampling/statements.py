@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection
 from django.utils.timezone import now
 
-from label_studio.ml_host.models import ProjectBackend, SampledTask, SamplingPlan
+from label_studio.ml_host.models import LabelReview, ProjectBackend, SampledTask, SamplingPlan
 
 
 def plan_of(project_id: int) -> SamplingPlan | None:
@@ -43,12 +43,14 @@ class _Statements:
     def __init__(self) -> None:
         from label_studio.ml_host.upstream import Task, TaskLock
 
-        plans, backends, places, locks, tasks = (
+        plans, backends, places, locks, tasks, reviews = (
             connection.ops.quote_name(model._meta.db_table)
-            for model in (SamplingPlan, ProjectBackend, SampledTask, TaskLock, Task)
+            for model in (SamplingPlan, ProjectBackend, SampledTask, TaskLock, Task, LabelReview)
         )
         self.plan = (
-            f'SELECT p.* FROM {plans} p JOIN {backends} b ON b.project_id = p.project_id AND b.backend = p.backend '
+            'SELECT p.*, EXISTS (SELECT 1 FROM '
+            f"{reviews} r WHERE r.project_id = p.project_id AND r.verdict = 'second_opinion' AND r.closed_at IS NULL) "
+            f'AS asks_again FROM {plans} p JOIN {backends} b ON b.project_id = p.project_id AND b.backend = p.backend '
             'WHERE p.project_id = %s AND p.enabled AND b.enabled'
         )
         self.held = (
